@@ -1,0 +1,57 @@
+# The short way to everything. `make` alone lists the targets.
+PYTHON ?= python3
+ARGS ?=
+# The lock to install: `make install GPU=cuda` takes the CUDA build of TensorFlow (Linux).
+GPU ?=
+LOCK := requirements/$(if $(filter cuda,$(GPU)),cuda,dev).txt
+BIN := .venv/bin
+STAMP := .venv/.installed-$(notdir $(LOCK))
+COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 \
+	--generate-hashes --quiet --custom-compile-command "make lock"
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test check lock serve ui clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+$(STAMP): $(LOCK) pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
+		|| { echo "Python 3.11, 3.12 or 3.13 is needed; name it: make $(MAKECMDGOALS) PYTHON=python3.11"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	VIRTUAL_ENV=.venv $(BIN)/uv pip sync --quiet --require-hashes $(LOCK)
+	VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --no-deps -e .
+	rm -f .venv/.installed-*
+	touch $@
+
+install: $(STAMP) ## make .venv from the lock, where it is missing or stale
+
+run: install ## the main job: audio in, a served model out (ARGS="-P trials=20")
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/mlflow run . --env-manager local $(ARGS)
+
+test: install ## all tests (ARGS="-k splits", ARGS="tests/unit")
+	$(BIN)/python -m pytest $(ARGS)
+
+check: install ## style, types, floors and docstrings
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/numpydoc lint $$(git ls-files 'genre_mlops/*.py')
+
+lock: install ## compile requirements/*.txt anew from pyproject.toml
+	$(COMPILE) --extra pipeline --extra serving -o requirements/main.txt
+	$(COMPILE) --all-extras --group dev -o requirements/dev.txt
+	$(COMPILE) --extra serving -o requirements/serving.txt
+	$(COMPILE) --all-extras --group dev --override requirements/cuda.in -o requirements/cuda.txt
+	grep -A 99 '^uv==' requirements/dev.txt | awk '/^uv==/ || /^    --hash/ {print; next} {exit}' > requirements/uv.txt
+
+serve: install ## serve the champion's bento on http://127.0.0.1:3000
+	$(BIN)/bentoml serve genre_classifier:latest --host 127.0.0.1 --port 3000 $(ARGS)
+
+ui: install ## browse the runs on http://127.0.0.1:5000
+	$(BIN)/mlflow ui $(ARGS)
+
+clean: ## remove the environment (runs, data and models stay)
+	rm -rf .venv

@@ -1,0 +1,5 @@
+"""`python -m genre_mlops` is `genre-mlops`."""
+
+from genre_mlops.cli import app
+
+app()

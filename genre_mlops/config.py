@@ -1,0 +1,275 @@
+"""Every setting of the pipeline with its unit, range and default, and how overrides are read."""
+
+import difflib
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from genre_mlops.errors import ConfigError
+
+Hz = Annotated[float, Field(ge=0)]
+Seconds = Annotated[float, Field(gt=0)]
+Samples = Annotated[int, Field(gt=0)]
+Frames = Annotated[int, Field(gt=0)]
+Count = Annotated[int, Field(gt=0)]
+Dbfs = Annotated[float, Field(le=0, ge=-200)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Section(BaseModel):
+    """A frozen group of settings that refuses unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def digest(self) -> str:
+        """Return 12 hexadecimal digits that change when any setting of the section does."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+class DataConfig(Section):
+    """What goes in."""
+
+    dataset: str = "demo"
+    """demo, or the path of a folder of genre folders."""
+    demo_tracks: Annotated[int, Field(ge=10, le=100_000)] = 160
+    demo_duration_s: Annotated[float, Field(ge=10, le=600)] = 30.0
+    demo_seed: Annotated[int, Field(ge=0)] = 0
+
+
+class QualityConfig(Section):
+    """What a usable file and a usable set are."""
+
+    min_duration_s: Seconds = 3.0
+    max_duration_s: Seconds = 3_600.0
+    min_sr: Annotated[int, Field(ge=4_000)] = 8_000
+    min_rms_dbfs: Dbfs = -60.0
+    max_silence_share: Annotated[float, Field(ge=0, le=1)] = 0.8
+    max_clipping_share: Annotated[float, Field(ge=0, le=1)] = 0.2
+    min_tracks_per_genre: Annotated[int, Field(ge=3)] = 3
+    max_quarantined_share: Annotated[float, Field(ge=0, le=1)] = 0.5
+    genres: tuple[str, ...] = ()
+    """The genres accepted; with none named, any."""
+
+    @model_validator(mode="after")
+    def _durations_ordered(self) -> Self:
+        if self.max_duration_s <= self.min_duration_s:
+            raise ValueError(
+                f"max_duration_s {self.max_duration_s} is not above "
+                f"min_duration_s {self.min_duration_s}"
+            )
+        return self
+
+
+class SplitConfig(Section):
+    """Shares of the tracks that are held out; the rest trains."""
+
+    test_share: Annotated[float, Field(ge=0.05, le=0.5)] = 0.25
+    validation_share: Annotated[float, Field(ge=0.05, le=0.5)] = 0.2
+    seed: Annotated[int, Field(ge=0)] = 0
+
+
+class FeatureConfig(Section):
+    """The log-mel spectrogram, in librosa's terms."""
+
+    sr: Annotated[int, Field(ge=4_000, le=192_000)] = 22_050
+    n_fft: Annotated[int, Field(ge=64, le=65_536)] = 2_048
+    hop_length: Samples = 512
+    n_mels: Annotated[int, Field(ge=8, le=512)] = 128
+    fmin: Hz = 0.0
+    fmax: Hz = 11_025.0
+    floor_db: Dbfs = -100.0
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.fmax > self.sr / 2:
+            raise ValueError(f"fmax {self.fmax} Hz is above Nyquist, {self.sr / 2} Hz")
+        if self.fmin >= self.fmax:
+            raise ValueError(f"fmin {self.fmin} Hz is not below fmax {self.fmax} Hz")
+        if self.hop_length > self.n_fft:
+            raise ValueError(f"hop_length {self.hop_length} is above n_fft {self.n_fft}")
+        return self
+
+
+class NetworkConfig(Section):
+    """The convolutional network's sizes."""
+
+    segment_frames: Annotated[int, Field(ge=32, le=8_192)] = 256
+    filters: Annotated[int, Field(ge=2, le=256)] = 16
+    n_blocks: Annotated[int, Field(ge=1, le=6)] = 4
+    dense_units: Annotated[int, Field(ge=4, le=4_096)] = 64
+    dropout: Share = 0.3
+
+
+class TrainingConfig(Section):
+    """How one network is trained."""
+
+    epochs: Annotated[int, Field(ge=1, le=10_000)] = 30
+    batch_size: Annotated[int, Field(ge=1, le=4_096)] = 32
+    crops_per_track: Count = 4
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 3e-3
+    warmup_share: Share = 0.1
+    weight_decay: Annotated[float, Field(ge=0, le=1)] = 1e-2
+    label_smoothing: Share = 0.1
+    ema_epochs: Annotated[float, Field(gt=0, le=1_000)] = 3.0
+    patience: Count = 10
+
+
+class SearchConfig(Section):
+    """How hyperparameters are searched."""
+
+    trials: Annotated[int, Field(ge=1, le=100_000)] = 5
+    workers: Annotated[int, Field(ge=1, le=1_024)] = 1
+    startup_trials: Annotated[int, Field(ge=1)] = 4
+    pruning_warmup_epochs: Annotated[int, Field(ge=0)] = 5
+
+
+class EvaluationConfig(Section):
+    """How tracks are judged."""
+
+    n_bootstrap: Annotated[int, Field(ge=100, le=1_000_000)] = 2_000
+
+
+class RegistryConfig(Section):
+    """Where the best trial goes."""
+
+    model: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")] = "genre-classifier"
+
+
+class Config(Section):
+    """The whole pipeline's settings."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    data: DataConfig = DataConfig()
+    quality: QualityConfig = QualityConfig()
+    split: SplitConfig = SplitConfig()
+    features: FeatureConfig = FeatureConfig()
+    network: NetworkConfig = NetworkConfig()
+    training: TrainingConfig = TrainingConfig()
+    search: SearchConfig = SearchConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    registry: RegistryConfig = RegistryConfig()
+
+    def flat(self) -> dict[str, object]:
+        """Return the settings as one level of dotted keys."""
+        return dict(_flatten(self.model_dump(mode="json")))
+
+    def override(self, values: Mapping[str, object]) -> "Config":
+        """Return a copy with dotted keys replaced.
+
+        Raises
+        ------
+        ConfigError
+            A key is unknown or a value is out of range.
+        """
+        tree = self.model_dump()
+        for key, value in values.items():
+            _put(tree, key, value)
+        return _checked(tree)
+
+
+class Settings(BaseSettings):
+    """Addresses, from the environment."""
+
+    model_config = SettingsConfigDict(env_prefix="GENRE_", extra="ignore")
+
+    workspace: Path = Path("workspace")
+
+    @field_validator("workspace")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+
+def load_config(path: Path | None = None, overrides: Iterable[str] = ()) -> Config:
+    """Read a YAML file of settings and apply `a.b=c` overrides to it.
+
+    Parameters
+    ----------
+    path : Path or None
+        A YAML mapping with the sections of `Config`; None takes the defaults.
+    overrides : iterable of str
+        Each `section.key=value`; the value is read as YAML.
+
+    Returns
+    -------
+    Config
+        The settings, checked.
+
+    Raises
+    ------
+    ConfigError
+        The file cannot be read, a key is unknown, or a value is out of range.
+    """
+    config = _checked(_read_yaml(path)) if path else Config()
+    return config.override(dict(_parse(text) for text in overrides))
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"config {path}: cannot be read: {error}") from error
+    except yaml.YAMLError as error:
+        problem = " ".join(str(error).split())
+        raise ConfigError(f"config {path}: not YAML: {problem}") from error
+    if tree is None:
+        return {}
+    if not isinstance(tree, dict):
+        raise ConfigError(f"config {path}: expected sections of settings, got {tree!r:.60}")
+    return tree
+
+
+def _parse(text: str) -> tuple[str, object]:
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError(f"override {text!r}: expected section.key=value")
+    try:
+        return key.strip(), yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"override {text!r}: {value!r} is not YAML") from error
+
+
+def _put(tree: dict[str, Any], dotted: str, value: object) -> None:
+    *sections, key = dotted.split(".")
+    node: Any = tree
+    for section in sections:
+        node = node.get(section) if isinstance(node, dict) else None
+    if not isinstance(node, dict) or key not in node or isinstance(node[key], dict):
+        raise ConfigError(_unknown(dotted))
+    node[key] = value
+
+
+def _unknown(dotted: str) -> str:
+    close = difflib.get_close_matches(dotted, Config().flat(), n=1, cutoff=0.5)
+    hint = f"; did you mean {close[0]}?" if close else ""
+    return f"unknown setting {dotted}{hint}"
+
+
+def _checked(tree: dict[str, Any]) -> Config:
+    try:
+        return Config.model_validate(tree)
+    except ValidationError as error:
+        raise ConfigError("; ".join(_problem(item) for item in error.errors())) from error
+
+
+def _problem(item: Any) -> str:
+    where = ".".join(str(part) for part in item["loc"])
+    if item["type"] == "extra_forbidden":
+        return _unknown(where)
+    message = item["msg"].removeprefix("Value error, ")
+    return f"{where}: {message} (got {item['input']!r:.60})" if item["loc"] else message
+
+
+def _flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, object]]:
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            yield from _flatten(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value

@@ -1,0 +1,125 @@
+"""What every door shares: logging, progress on the terminal, errors turned into exit codes."""
+
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType, TracebackType
+from typing import NoReturn, Self
+
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from genre_mlops.errors import GenreError
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+_log = logging.getLogger("genre_mlops")
+# In a log a long job says how far it is this often.
+_LOG_EVERY_S = 20.0
+
+
+def set_up_logging() -> None:
+    """Show our own messages, and of the libraries only warnings; call before importing them."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if out.is_terminal:
+        handler: logging.Handler = RichHandler(
+            console=out, show_path=False, show_level=False, log_time_format="%X"
+        )
+        form = "%(message)s"
+    else:
+        handler, form = logging.StreamHandler(sys.stdout), "%(asctime)s %(message)s"
+    logging.basicConfig(
+        level=logging.WARNING, format=form, datefmt="%X", handlers=[handler], force=True
+    )
+    _log.setLevel(logging.INFO)
+
+
+@contextmanager
+def exit_codes() -> Iterator[None]:
+    """Turn errors raised on purpose into one message and their exit code; a request to stop too.
+
+    Inside, SIGTERM raises SystemExit, so that every `with` on the way out is honoured.
+    """
+    before = signal.signal(signal.SIGTERM, _stop)
+    try:
+        yield
+    except GenreError as error:
+        err.print(f"[red]error:[/red] {_escaped(error)}", soft_wrap=True)
+        raise SystemExit(error.exit_code) from error
+    except KeyboardInterrupt:
+        err.print("stopped; run the same command to go on")
+        raise SystemExit(130) from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+class ProgressBars:
+    """Draws the progress of long jobs: bars on a terminal, now and then a line in a log.
+
+    Use it with `with`; the instance itself is the engine's `Progress`.
+    """
+
+    def __init__(self) -> None:
+        columns = (
+            TextColumn("{task.description:<18}"),
+            BarColumn(bar_width=32),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+        )
+        self._bars = Progress(*columns, console=out, transient=True)
+        self._tasks: dict[str, TaskID] = {}
+        self._last_line_s = time.monotonic()
+
+    def __enter__(self) -> Self:
+        if out.is_terminal:
+            self._bars.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bars.stop()
+
+    def __call__(self, label: str, n_done: int, n_total: int) -> None:
+        """Show that `n_done` of `n_total` are done."""
+        if not out.is_terminal:
+            now = time.monotonic()
+            if n_done == 0:
+                self._last_line_s = now
+            elif now - self._last_line_s > _LOG_EVERY_S:
+                self._last_line_s = now
+                _log.info("%s: %d of %d", label, n_done, n_total)
+            return
+        if label not in self._tasks:
+            self._tasks[label] = self._bars.add_task(label, total=n_total)
+        self._bars.update(self._tasks[label], completed=n_done, total=n_total)
+        if n_done >= n_total:
+            self._bars.remove_task(self._tasks.pop(label))
+
+
+def _stop(number: int, frame: FrameType | None) -> NoReturn:
+    del frame
+    sys.exit(128 + number)
+
+
+def _escaped(error: Exception) -> str:
+    from rich.markup import escape
+
+    return escape(str(error))

@@ -1,0 +1,79 @@
+"""Where work on many items runs: this process, or one process a core."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Protocol
+
+import joblib
+
+from genre_mlops.domain import ITEM, RESULT
+
+
+class Progress(Protocol):
+    """Told how far a long job is; a door draws it."""
+
+    def __call__(self, label: str, n_done: int, n_total: int) -> None:
+        """`n_done` of `n_total` items of the job called `label` are done."""
+        ...
+
+
+def silent(label: str, n_done: int, n_total: int) -> None:
+    """Draw nothing."""
+
+
+class Engine:
+    """Runs functions on many items, in parallel where that pays.
+
+    Parameters
+    ----------
+    workers : int
+        Processes; 1 stays in this one, 0 takes one for each core.
+    progress : Progress
+        Told after each item.
+    """
+
+    def __init__(self, workers: int = 0, progress: Progress = silent) -> None:
+        self.workers = workers or available_cores()
+        self.progress = progress
+
+    def map(
+        self, function: Callable[[ITEM], RESULT], items: Sequence[ITEM], *, label: str
+    ) -> Iterator[RESULT]:
+        """Apply `function` to every item; results come as they are done, in any order.
+
+        An exception in one item ends the map: a function that must not lose its neighbours'
+        work keeps the reason in its result.
+        """
+        if not items:
+            return
+        # A process costs a second or two to start; few items are done by then.
+        engine = Engine(min(self.workers, len(items)))
+        self.progress(label, 0, len(items))
+        for n_done, result in enumerate(engine.stream(function, items), start=1):
+            self.progress(label, n_done, len(items))
+            yield result
+
+    def stream(self, function: Callable[[ITEM], RESULT], items: Iterable[ITEM]) -> Iterator[RESULT]:
+        """Apply `function` to items drawn only when a worker is free for the next.
+
+        For few long tasks whose own progress is told elsewhere.
+        """
+        if self.workers == 1:
+            yield from map(function, items)
+            return
+        tasks = (joblib.delayed(function)(item) for item in items)
+        with joblib.parallel_config(backend="loky", n_jobs=self.workers):
+            yield from joblib.Parallel(
+                return_as="generator_unordered", pre_dispatch="n_jobs", batch_size=1
+            )(tasks)
+
+
+def available_cores() -> int:
+    """Return how many cores this process may use."""
+    return int(joblib.cpu_count())
+
+
+def stop_workers() -> None:
+    """End idle worker processes now, so that what comes next has the memory and the cores."""
+    from joblib.externals.loky import get_reusable_executor
+
+    get_reusable_executor().shutdown(wait=True)

@@ -1,0 +1,211 @@
+"""What is shipped: network, feature config, mel filters, genres and provenance, in one folder.
+
+Reading a bundle needs neither TensorFlow, librosa nor MLflow, and unpickles nothing.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from pydantic import Field, ValidationError
+
+from genre_mlops.audio import load_clip
+from genre_mlops.config import FeatureConfig, Section
+from genre_mlops.domain import Clip
+from genre_mlops.errors import GenreError
+from genre_mlops.logmel import LogMel
+from genre_mlops.segments import cut_segments, pool_segments, segment_starts
+
+INFO = "bundle.json"
+KERAS = "network.keras"
+ONNX = "network.onnx"
+FILTERS = "mel_filters.npz"
+# Segments a network call: bounds memory on long files, and is past the gain from batching.
+BATCH_SEGMENTS = 32
+
+
+class BundleInfo(Section):
+    """What `bundle.json` says."""
+
+    format_version: Literal[1] = 1
+    genres: Annotated[tuple[str, ...], Field(min_length=2)]
+    features: FeatureConfig
+    segment_frames: Annotated[int, Field(gt=0)]
+    synthetic: bool
+    provenance: dict[str, str | int | float | bool]
+    sha256: dict[str, str] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prediction:
+    """What a bundle says of one clip.
+
+    Attributes
+    ----------
+    probabilities : dict of str to float
+        Genre -> probability of the whole track, most probable first; sums to 1.
+    segments : ndarray [shape=(n_segments, n_genres), dtype=float32, range=[0, 1]]
+        The network's output for each segment, columns in the bundle's order of genres.
+    segment_starts_s : ndarray [shape=(n_segments,), dtype=float64]
+        Where each segment begins, in seconds.
+    duration_s : float
+        Length of the clip in seconds.
+    """
+
+    probabilities: dict[str, float]
+    segments: NDArray[np.float32]
+    segment_starts_s: NDArray[np.float64]
+    duration_s: float
+
+    @property
+    def genre(self) -> str:
+        """The most probable genre."""
+        return next(iter(self.probabilities))
+
+
+class Bundle:
+    """A loaded bundle: clip in, genres out.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds `bundle.json`, `network.onnx` and `mel_filters.npz`; their sha256 are checked.
+    threads : int
+        Threads for one network call; 0 takes one for each core.
+
+    Raises
+    ------
+    GenreError
+        A file is missing, changed, or not of this format.
+    """
+
+    def __init__(self, folder: Path, *, threads: int = 0) -> None:
+        self.folder = folder
+        self.info = read_info(folder)
+        _verify(folder, self.info.sha256)
+        with np.load(folder / FILTERS, allow_pickle=False) as arrays:
+            self._log_mel = LogMel(self.info.features, arrays["filters"])
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = 3
+        self._network = onnxruntime.InferenceSession(
+            str(folder / ONNX), options, providers=["CPUExecutionProvider"]
+        )
+        self._input = self._network.get_inputs()[0].name
+
+    def predict(self, source: Clip | Path | bytes, *, max_duration_s: float = np.inf) -> Prediction:
+        """Say which genres a recording has.
+
+        Parameters
+        ----------
+        source : Clip, Path or bytes
+            A clip at the bundle's sampling rate, an audio file, or the contents of one.
+        max_duration_s : float
+            Longer files are refused.
+
+        Returns
+        -------
+        Prediction
+            Over the whole recording.
+
+        Raises
+        ------
+        AudioError
+            The recording cannot be used.
+        """
+        sr = self.info.features.sr
+        clip = source
+        if not isinstance(clip, Clip):
+            clip = load_clip(clip, sr=sr, max_duration_s=max_duration_s)
+        S_db = self._log_mel(clip)
+        segments = self.predict_segments(cut_segments(S_db, self.info.segment_frames))
+        pooled = pool_segments(segments)
+        order = np.argsort(-pooled, kind="stable")
+        starts = segment_starts(len(S_db), self.info.segment_frames)
+        return Prediction(
+            {self.info.genres[i]: float(pooled[i]) for i in order},
+            segments,
+            starts * self.info.features.hop_length / sr,
+            clip.duration_s,
+        )
+
+    def predict_segments(self, segments: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Run the ONNX network.
+
+        Parameters
+        ----------
+        segments : ndarray [shape=(n_segments, segment_frames, n_mels), dtype=float32]
+            Log-mel in dB.
+
+        Returns
+        -------
+        ndarray [shape=(n_segments, n_genres), dtype=float32, range=[0, 1]]
+            Rows sum to 1.
+        """
+        batches = [
+            self._network.run(None, {self._input: segments[i : i + BATCH_SEGMENTS]})[0]
+            for i in range(0, len(segments), BATCH_SEGMENTS)
+        ]
+        return np.concatenate(batches)
+
+
+def read_info(folder: Path) -> BundleInfo:
+    """Read `bundle.json` alone.
+
+    Raises
+    ------
+    GenreError
+        It is missing or not of this format.
+    """
+    path = folder / INFO
+    try:
+        return BundleInfo.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise GenreError(f"{folder} is no bundle: {path.name} cannot be read") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise GenreError(f"{path} is not of this version: {where}: {first['msg']}") from error
+
+
+def write_info(folder: Path, info: BundleInfo) -> BundleInfo:
+    """Seal a bundle: note the sha256 of each of its other files and write `bundle.json`."""
+    sealed = info.model_copy(update={"sha256": _digests(folder)})
+    text = json.dumps(sealed.model_dump(mode="json"), indent=2, sort_keys=True)
+    partial = folder / f".{INFO}.{os.getpid()}"
+    partial.write_text(text + "\n", encoding="utf-8")
+    partial.replace(folder / INFO)
+    return sealed
+
+
+def save_filters(folder: Path, filters: NDArray[np.float32]) -> None:
+    """Write the mel filters so that reading them needs no librosa and no pickle."""
+    np.savez_compressed(folder / FILTERS, filters=filters)
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    files = sorted(path for path in folder.iterdir() if path.is_file() and path.name != INFO)
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in files
+        if not path.name.startswith(".")
+    }
+
+
+def _verify(folder: Path, sha256: Mapping[str, str]) -> None:
+    for name in (ONNX, FILTERS):
+        if name not in sha256:
+            raise GenreError(f"{folder / INFO} names no sha256 of {name}: the bundle is not sealed")
+    for name, expected in sha256.items():
+        path = folder / name
+        if not path.is_file():
+            raise GenreError(f"{folder}: {name} is missing from the bundle")
+        if hashlib.sha256(path.read_bytes()).hexdigest() != expected:
+            raise GenreError(f"{path} is not the file that was sealed: its sha256 differs")

@@ -1,0 +1,109 @@
+"""`genre-mlops predict`: files, the champion, and a table of what it says."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from genre_mlops import registry
+from genre_mlops.datasets.base import AUDIO_SUFFIXES
+from genre_mlops.engine import Progress
+from genre_mlops.errors import AudioError, DataError
+from genre_mlops.learning.bundle import Bundle, Prediction
+from genre_mlops.processes import quiet_stderr
+
+
+@dataclass(frozen=True)
+class Champion:
+    """The champion, ready to predict."""
+
+    name: str
+    version: int
+    bundle: Bundle
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of one file: a prediction, or why there is none."""
+
+    path: Path
+    champion: Champion
+    prediction: Prediction | None
+    error: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the answer for scripts, probabilities in full."""
+        who = {
+            "path": str(self.path),
+            "model": self.champion.name,
+            "version": self.champion.version,
+            "synthetic": self.champion.bundle.info.synthetic,
+        }
+        if self.prediction is None:
+            return {**who, "error": self.error}
+        return {
+            **who,
+            "genre": self.prediction.genre,
+            "probabilities": self.prediction.probabilities,
+            "duration_s": self.prediction.duration_s,
+        }
+
+
+def find_audio(source: Path) -> list[Path]:
+    """Return a file, or the audio files of a folder and its subfolders.
+
+    Raises
+    ------
+    DataError
+        There is no such file, or no audio file in the folder.
+    """
+    if not source.exists():
+        raise DataError(f"{source}: there is no such file or folder")
+    if not source.is_dir():
+        return [source]
+    files = sorted(path for path in source.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES)
+    if not files:
+        raise DataError(f"{source}: no audio file in this folder or below it")
+    return files
+
+
+def open_champion(name: str) -> Champion:
+    """Load the champion of a registered model."""
+    found = registry.load_champion(name)
+    return Champion(found.name, found.version, Bundle(found.bundle))
+
+
+def predict_files(
+    champion: Champion, files: Sequence[Path], progress: Progress
+) -> Iterator[Answer]:
+    """Predict files one after the other; one that cannot be used does not stop the rest."""
+    for n_done, path in enumerate(files, start=1):
+        try:
+            # The mp3 decoder writes its warnings past Python.
+            with quiet_stderr():
+                prediction = champion.bundle.predict(path)
+            yield Answer(path, champion, prediction)
+        except AudioError as error:
+            yield Answer(path, champion, None, error.reason)
+        progress("predict", n_done, len(files))
+
+
+def as_table(answers: Sequence[Answer], *, top: int) -> Table:
+    """Lay answers out, a row a file."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("file", overflow="fold")
+    table.add_column("genre", style="bold")
+    table.add_column(f"most probable {top}" if top > 1 else "probability")
+    for answer in answers:
+        # As text: file names may hold what rich takes for markup.
+        name = Text(str(answer.path))
+        if answer.prediction is None:
+            table.add_row(name, Text("-"), Text(answer.error or "", style="red"))
+            continue
+        best = list(answer.prediction.probabilities.items())[:top]
+        shown = "  ".join(f"{genre} {probability:.0%}" for genre, probability in best)
+        table.add_row(name, Text(answer.prediction.genre), Text(shown))
+    return table

@@ -1,0 +1,110 @@
+"""Runs rules as Great Expectations suites: the only import of great_expectations."""
+
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
+
+from genre_mlops.quality.rules import Row, Rule
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Check:
+    """What became of one rule.
+
+    Attributes
+    ----------
+    rule : Rule
+        What was asked.
+    n_checked : int
+        Rows looked at.
+    n_failed : int
+        Rows that fail; 1 for a set that fails as a whole.
+    passed : bool
+        Whether the expectation was met.
+    offenders : dict of str to str
+        Track -> what is wrong with it.
+    """
+
+    rule: Rule
+    n_checked: int
+    n_failed: int
+    passed: bool
+    offenders: dict[str, str] = field(default_factory=dict)
+
+
+def run_suite(name: str, frame: "pd.DataFrame", rules: Sequence[Rule]) -> list[Check]:
+    """Check a frame against rules.
+
+    Parameters
+    ----------
+    name : str
+        The suite's.
+    frame : DataFrame
+        Indexed by `track_id`.
+    rules : sequence of Rule
+        Their columns are in the frame.
+
+    Returns
+    -------
+    list of Check
+        In the order of `rules`.
+
+    Raises
+    ------
+    RuntimeError
+        An expectation could not be evaluated: a mistake in a rule, not in the data.
+    """
+    gx = _great_expectations()
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = {"globally": False}
+    asset = context.data_sources.add_pandas("catalog").add_dataframe_asset(name)
+    batch = asset.add_batch_definition_whole_dataframe("all").get_batch(
+        {"dataframe": frame.reset_index()}
+    )
+    expectations = [
+        getattr(gx.expectations, rule.expectation)(
+            column=rule.column, severity="critical", meta={"rule": rule.name}, **rule.arguments
+        )
+        for rule in rules
+    ]
+    outcome = batch.validate(
+        gx.ExpectationSuite(name=name, expectations=expectations),
+        result_format={
+            "result_format": "COMPLETE",
+            "unexpected_index_column_names": ["track_id"],
+        },
+    )
+    # Results come in another order than the suite's.
+    results = {result.expectation_config.meta["rule"]: result for result in outcome.results}
+    return [_check(rule, results[rule.name], frame) for rule in rules]
+
+
+def _check(rule: Rule, outcome: Any, frame: "pd.DataFrame") -> Check:
+    if outcome.exception_info.get("raised_exception"):
+        raise RuntimeError(
+            f"rule {rule.name}: {outcome.exception_info.get('exception_message', outcome)}"
+        )
+    found = outcome.result
+    failed = [row["track_id"] for row in found.get("unexpected_index_list") or []]
+    rows = cast("dict[str, Row]", frame.loc[failed].to_dict("index")) if failed else {}
+    return Check(
+        rule,
+        n_checked=found.get("element_count", len(frame)),
+        n_failed=found.get("unexpected_count", 0 if outcome.success else 1),
+        passed=bool(outcome.success),
+        offenders={str(track_id): rule.sentence(row) for track_id, row in rows.items()},
+    )
+
+
+def _great_expectations() -> Any:
+    # Importing costs seconds, and the library would report its use.
+    os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+    import great_expectations as gx
+
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
+    return gx

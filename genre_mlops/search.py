@@ -1,0 +1,388 @@
+"""Hyperparameter search: the only import of optuna.
+
+A study belongs to one search: its name carries a digest of all that decides the outcome. A
+search that was killed is taken up by the next one with the same digest, with the trials it has;
+one that has ended is followed by a new study. What a trial tries follows from the seed and the
+trials before it, so that with one worker an interrupted search ends where an uninterrupted one
+would have.
+"""
+
+import gc
+import hashlib
+import json
+import logging
+import time
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
+from optuna.trial import TrialState
+
+from genre_mlops import tracking
+from genre_mlops.config import Config
+from genre_mlops.engine import Engine, available_cores
+from genre_mlops.errors import GenreError
+from genre_mlops.processes import is_gone, this_process
+from genre_mlops.splits import TRAIN, VALIDATION
+from genre_mlops.store import FeatureStore
+
+SEARCH_SPACE: dict[str, BaseDistribution] = {
+    "network.filters": CategoricalDistribution((12, 16, 24)),
+    "network.dropout": FloatDistribution(0.1, 0.5),
+    "training.learning_rate": FloatDistribution(1e-3, 1e-2, log=True),
+    "training.weight_decay": FloatDistribution(1e-3, 1e-1, log=True),
+    "training.label_smoothing": FloatDistribution(0.0, 0.2),
+}
+"""Config key -> the values tried. The first trial is the config as it is."""
+
+FINISHED, OWNER = "genre.finished", "genre.owner"
+_DONE = (TrialState.COMPLETE, TrialState.PRUNED)
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class SearchPlan:
+    """All that a trial needs, in any process.
+
+    Attributes
+    ----------
+    config : Config
+        The config that trials override.
+    genres : tuple of str
+        Labels in order.
+    catalog : Path
+        Parquet file of the usable tracks with their splits.
+    features : Path
+        Root of the feature stores.
+    folder : Path
+        Holds the database and a folder for each study.
+    key : str
+        Digest of all that decides the outcome.
+    tracking_uri, experiment_id, parent_run_id : str
+        Where trials are logged.
+    """
+
+    config: Config
+    genres: tuple[str, ...]
+    catalog: Path
+    features: Path
+    folder: Path
+    key: str
+    tracking_uri: str
+    experiment_id: str
+    parent_run_id: str
+
+    @property
+    def storage_url(self) -> str:
+        """Optuna's database."""
+        return f"sqlite:///{self.folder / 'search.db'}"
+
+
+@dataclass(frozen=True)
+class BestTrial:
+    """The trial that won.
+
+    Attributes
+    ----------
+    study : str
+        Its study's name.
+    number : int
+        From 0.
+    run_id : str
+        Its MLflow run.
+    config : Config
+        With its overrides.
+    network : Path
+        The trained network, a `.keras` file.
+    validation_loss, validation_accuracy : float
+        Track-level.
+    n_trials, n_pruned : int
+        How many were done, and how many of these were cut short.
+    """
+
+    study: str
+    number: int
+    run_id: str
+    config: Config
+    network: Path
+    validation_loss: float
+    validation_accuracy: float
+    n_trials: int
+    n_pruned: int
+
+    def summary(self) -> dict[str, float]:
+        """Return the figures for the search's run."""
+        return {
+            "best_validation_loss": self.validation_loss,
+            "best_validation_accuracy": self.validation_accuracy,
+            "trials": self.n_trials,
+            "pruned_trials": self.n_pruned,
+        }
+
+
+def study_key(config: Config, split_digest: str) -> str:
+    """Return 12 hexadecimal digits of all that decides what a search finds.
+
+    How many workers there are decides only when.
+    """
+    parts: dict[str, Any] = {
+        "split": split_digest,
+        "space": {key: str(space) for key, space in search_space(config).items()},
+        "config": config.model_dump(
+            mode="json", exclude={"data", "quality", "split", "evaluation", "registry"}
+        ),
+    }
+    parts["config"]["search"].pop("workers")
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def search(plan: SearchPlan, engine: Engine) -> BestTrial:
+    """Run trials until the budget is met, and return the best.
+
+    Parameters
+    ----------
+    plan : SearchPlan
+        What to search; `config.search` names the budget.
+    engine : Engine
+        Where trials run, as many at a time as it has workers.
+
+    Returns
+    -------
+    BestTrial
+        Least track-level validation loss.
+
+    Raises
+    ------
+    GenreError
+        No trial ran to its end.
+    """
+    study = _open_study(plan)
+    n_done = len(study.get_trials(deepcopy=False, states=_DONE))
+    budget = plan.config.search.trials
+    if n_done:
+        _log.info("study %s goes on after %d of %d trials", study.study_name, n_done, budget)
+    threads = available_cores() // engine.workers or 1 if engine.workers > 1 else 0
+    tasks = ((plan, study.study_name, n, threads) for n in range(n_done, budget))
+    engine.progress("search", n_done, budget)
+    for line in engine.stream(run_trial, tasks):
+        n_done += 1
+        _log.info("%s; %s", line, _best_so_far(study))
+        engine.progress("search", n_done, budget)
+    return _best(study, plan)
+
+
+def end_study(plan: SearchPlan, best: BestTrial) -> None:
+    """Mark a search as over, so that the next one starts anew, and drop the losers' networks."""
+    _load_study(plan, best.study).set_user_attr(FINISHED, True)
+    for path in best.network.parent.glob("trial-*.keras"):
+        if path != best.network:
+            path.unlink()
+
+
+def newest_bundle(folder: Path, config: Config, split_digest: str) -> Path:
+    """Return the bundle that the last search of this config and data left.
+
+    Raises
+    ------
+    GenreError
+        There is none.
+    """
+    bundles = sorted(folder.glob(f"{study_key(config, split_digest)}-*/bundle"))
+    if not bundles:
+        raise GenreError(
+            "nothing to register: no search with this data and config has ended; run the train "
+            "entry point with the same parameters first"
+        )
+    return bundles[-1]
+
+
+def run_trial(task: tuple[SearchPlan, str, int, int]) -> str:
+    """Train one network and return one line about it.
+
+    What happens is told to Optuna and MLflow from here, so that this may be any process.
+
+    Parameters
+    ----------
+    task : tuple
+        Plan, study name, how many trials were done or begun before, and threads (0: TensorFlow's
+        choice).
+    """
+    plan, study_name, n_before, threads = task
+    _quieten()
+    tracking.use_tracking_uri(plan.tracking_uri)
+    study = _load_study(plan, study_name)
+    # Drawn anew for each trial: what is tried does not depend on which process asks, or whether
+    # the search was interrupted.
+    study.sampler = optuna.samplers.TPESampler(
+        seed=plan.config.seed + n_before,
+        n_startup_trials=plan.config.search.startup_trials,
+        multivariate=True,
+    )
+    trial = study.ask(search_space(plan.config))
+    log = tracking.TrialLog(plan.experiment_id, plan.parent_run_id, f"trial {trial.number:03d}")
+    trial.set_user_attr("run_id", log.run_id)
+    state, status, tags = TrialState.FAIL, "FAILED", {"genre.state": "failed"}
+    value: float | None = None
+    began = time.monotonic()
+    try:
+        value = _train(plan, trial, log, threads)
+        state, status, tags = TrialState.COMPLETE, "FINISHED", {"genre.state": "complete"}
+        line = f"validation loss {value:.4f}"
+    except optuna.TrialPruned as reason:
+        state, status = TrialState.PRUNED, "KILLED"
+        tags = {"genre.state": "pruned", "genre.reason": str(reason)}
+        line = f"{reason}"
+    except (KeyboardInterrupt, SystemExit):
+        status, tags = "KILLED", {"genre.state": "interrupted"}
+        raise
+    except BaseException as error:
+        tags |= {"genre.reason": str(error)[:5_000]}
+        raise
+    finally:
+        study.tell(trial.number, value, state)
+        log.close(status, tags=tags)
+    return f"trial {trial.number}: {line}, {time.monotonic() - began:.0f} s"
+
+
+def search_space(config: Config) -> dict[str, BaseDistribution]:
+    """Return what is searched: `SEARCH_SPACE`, but for keys the config sets outside of it.
+
+    Whoever sets `network.filters=64` wants 64.
+    """
+    flat = config.flat()
+    return {key: space for key, space in SEARCH_SPACE.items() if _within(flat[key], space)}
+
+
+def _train(plan: SearchPlan, trial: optuna.Trial, log: tracking.TrialLog, threads: int) -> float:
+    import pandas as pd
+
+    from genre_mlops.learning import training
+    from genre_mlops.learning.backend import keras
+    from genre_mlops.learning.batches import load_tracks
+    from genre_mlops.learning.networks import build_network, save_network
+
+    config = plan.config.override(trial.params)
+    log.params({**trial.params, "seed": config.seed})
+    catalog = pd.read_parquet(plan.catalog)
+    store = FeatureStore(plan.features, config.features)
+
+    def report(epoch: int, loss: float) -> None:
+        trial.report(loss, epoch)
+        if trial.should_prune():
+            raise optuna.TrialPruned(f"pruned after epoch {epoch} at validation loss {loss:.4f}")
+
+    keras.backend.clear_session()
+    training.be_deterministic(config.seed, threads)
+    network = build_network(config.network, config.features, n_genres=len(plan.genres))
+    try:
+        result = training.train(
+            network,
+            load_tracks(catalog, store, plan.genres, TRAIN),
+            load_tracks(catalog, store, plan.genres, VALIDATION),
+            config=config.training,
+            seed=config.seed,
+            log=log,
+            report=report,
+        )
+    except training.TrainingDivergedError as error:
+        raise optuna.TrialPruned(str(error)) from error
+    save_network(network, _network_path(plan, trial.study.study_name, trial.number))
+    trial.set_user_attr("validation_accuracy", result.validation_accuracy)
+    log.metrics(
+        {
+            "best_epoch": result.best_epoch,
+            "best_validation_loss": result.validation_loss,
+            "best_validation_accuracy": result.validation_accuracy,
+        },
+        step=result.epochs,
+    )
+    del network
+    gc.collect()
+    return result.validation_loss
+
+
+def _open_study(plan: SearchPlan) -> optuna.Study:
+    """Take up the newest study of this key that a dead process left, or begin another."""
+    _quieten()
+    plan.folder.mkdir(parents=True, exist_ok=True)
+    storage = optuna.storages.RDBStorage(plan.storage_url)
+    names = [n for n in optuna.get_all_study_names(storage) if n.startswith(f"{plan.key}-")]
+    if names:
+        study = optuna.load_study(study_name=max(names), storage=storage)
+        left = not study.user_attrs.get(FINISHED) and is_gone(study.user_attrs.get(OWNER, {}))
+        if left:
+            for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+                study.tell(trial.number, state=TrialState.FAIL)
+            study.set_user_attr(OWNER, this_process())
+            _try_config_first(study, plan.config)
+            return study
+    study = optuna.create_study(
+        study_name=f"{plan.key}-{len(names) + 1:03d}", storage=storage, direction="minimize"
+    )
+    study.set_user_attr(OWNER, this_process())
+    _try_config_first(study, plan.config)
+    return study
+
+
+def _try_config_first(study: optuna.Study, config: Config) -> None:
+    if not study.get_trials(deepcopy=False, states=(*_DONE, TrialState.WAITING)):
+        flat = config.flat()
+        study.enqueue_trial({key: flat[key] for key in search_space(config)})
+
+
+def _load_study(plan: SearchPlan, name: str) -> optuna.Study:
+    storage = optuna.storages.RDBStorage(plan.storage_url, skip_table_creation=True)
+    pruner = optuna.pruners.MedianPruner(
+        n_startup_trials=2, n_warmup_steps=plan.config.search.pruning_warmup_epochs
+    )
+    return optuna.load_study(study_name=name, storage=storage, pruner=pruner)
+
+
+def _best(study: optuna.Study, plan: SearchPlan) -> BestTrial:
+    done = study.get_trials(deepcopy=False, states=_DONE)
+    complete = [trial for trial in done if trial.state is TrialState.COMPLETE]
+    if not complete:
+        raise GenreError(
+            f"none of {len(done)} trials ran to its end; see their reasons in MLflow, and try a "
+            "lower training.learning_rate"
+        )
+    best = study.best_trial
+    return BestTrial(
+        study=study.study_name,
+        number=best.number,
+        run_id=best.user_attrs["run_id"],
+        config=plan.config.override(best.params),
+        network=_network_path(plan, study.study_name, best.number),
+        validation_loss=float(best.values[0]),
+        validation_accuracy=best.user_attrs["validation_accuracy"],
+        n_trials=len(done),
+        n_pruned=len(done) - len(complete),
+    )
+
+
+def _best_so_far(study: optuna.Study) -> str:
+    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    if not complete:
+        return "none complete yet"
+    best = min(complete, key=lambda trial: trial.values[0])
+    return f"best {best.values[0]:.4f}, trial {best.number}"
+
+
+def _network_path(plan: SearchPlan, study: str, number: int) -> Path:
+    return plan.folder / study / f"trial-{number:03d}.keras"
+
+
+def _within(value: object, space: BaseDistribution) -> bool:
+    if isinstance(space, CategoricalDistribution):
+        return value in space.choices
+    assert isinstance(space, FloatDistribution)  # noqa: S101  the space holds no other kind
+    return isinstance(value, int | float) and space.low <= value <= space.high
+
+
+def _quieten() -> None:
+    """Leave the terminal to our own lines."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)

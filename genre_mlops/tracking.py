@@ -1,0 +1,301 @@
+"""Runs in MLflow: opened and closed by `with`, nested, and none left RUNNING by a dead process."""
+
+import io
+import logging
+import os
+import time
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+# Before MLflow is imported: it reads these then.
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_UV_AUTO_DETECT", "false")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+
+import mlflow
+from mlflow.data.pandas_dataset import from_pandas
+from mlflow.entities import Metric, Param, RunStatus, RunTag
+from mlflow.entities.model_registry import RegisteredModel
+from mlflow.models import ModelSignature
+from mlflow.tracking import MlflowClient
+from mlflow.types import ColSpec, Schema
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
+
+from genre_mlops.processes import is_gone, this_process
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+_TAG = "genre."
+# `mlflow run` makes the run before it builds the environment; by then ours has tagged it.
+_UNTAGGED_PATIENCE_S = 3_600.0
+_PARAMS_PER_BATCH = 100
+
+
+@contextmanager
+def open_run(step: str, name: str | None = None) -> Iterator[str]:
+    """Open a run for a step, nested in the one that is open; the first adopts `mlflow run`'s.
+
+    Parameters
+    ----------
+    step : str
+        For example ``"train"``; a tag, and the run's name unless `name` is given.
+    name : str, optional
+        The run's name.
+
+    Yields
+    ------
+    str
+        The run's id. It ends FINISHED, FAILED on an error, KILLED when the process is asked to
+        stop.
+    """
+    nested = mlflow.active_run() is not None
+    run = mlflow.start_run(nested=nested, run_name=name or step)
+    mlflow.set_tags({MLFLOW_RUN_NAME: name or step, **_own_tags(step)})
+    try:
+        yield run.info.run_id
+    except (KeyboardInterrupt, SystemExit):
+        mlflow.end_run(RunStatus.to_string(RunStatus.KILLED))
+        raise
+    except BaseException as error:
+        mlflow.set_tag(f"{_TAG}error", str(error)[:5_000])
+        mlflow.end_run(RunStatus.to_string(RunStatus.FAILED))
+        raise
+    mlflow.end_run()
+
+
+def dead_runs() -> list[str]:
+    """Return the ids of the RUNNING runs of this machine whose process is gone."""
+    client = MlflowClient()
+    experiments = [e.experiment_id for e in client.search_experiments()]
+    found: list[str] = []
+    token: str | None = None
+    while True:
+        page = client.search_runs(
+            experiments, "attributes.status = 'RUNNING'", max_results=1_000, page_token=token
+        )
+        found += [run.info.run_id for run in page if _is_dead(run)]
+        token = page.token
+        if not token:
+            return found
+
+
+def sweep_dead_runs() -> None:
+    """End the runs that `dead_runs` names."""
+    client = MlflowClient()
+    for run_id in dead_runs():
+        client.set_tag(run_id, f"{_TAG}ended_by", "a later run: its process was gone")
+        client.set_terminated(run_id, RunStatus.to_string(RunStatus.KILLED))
+
+
+def log_params(values: Mapping[str, object], *, prefix: str = "") -> None:
+    """Log parameters of the open run; a prefix keeps them apart from those of `mlflow run`."""
+    mlflow.log_params({f"{prefix}{key}": value for key, value in values.items()})
+
+
+def log_metrics(values: Mapping[str, float]) -> None:
+    """Log figures of the open run."""
+    mlflow.log_metrics(dict(values))
+
+
+def set_tags(values: Mapping[str, str]) -> None:
+    """Tag the open run."""
+    mlflow.set_tags(dict(values))
+
+
+def describe(markdown: str) -> None:
+    """Write the open run's note, which the UI shows above everything else."""
+    mlflow.set_tag("mlflow.note.content", markdown)
+
+
+def log_text(text: str, path: str) -> None:
+    """Store a text as an artifact of the open run."""
+    mlflow.log_text(text, path)
+
+
+def log_json(value: dict[str, Any], path: str) -> None:
+    """Store a value as a JSON artifact of the open run."""
+    mlflow.log_dict(value, path)
+
+
+def log_table(frame: "pd.DataFrame", path: str) -> None:
+    """Store a frame as a table that the UI can show."""
+    mlflow.log_table(frame, path)
+
+
+def log_figure(figure: "Figure", path: str) -> None:
+    """Store a picture as an artifact of the open run."""
+    mlflow.log_figure(figure, path)
+
+
+def log_dataset(frame: "pd.DataFrame", *, name: str, digest: str, context: str) -> None:
+    """Say which data the open run used."""
+    with _quiet():
+        dataset = from_pandas(frame, name=name, digest=digest, targets="genre")
+        mlflow.log_input(dataset, context=context)
+
+
+def current_experiment() -> str:
+    """Return the id of the open run's experiment."""
+    run = mlflow.active_run()
+    if run is None:
+        raise RuntimeError("no run is open")
+    return str(run.info.experiment_id)
+
+
+def tracking_uri() -> str:
+    """Return where runs are kept."""
+    return str(mlflow.get_tracking_uri())
+
+
+def use_tracking_uri(uri: str) -> None:
+    """Keep runs there: what a worker process calls first."""
+    mlflow.set_tracking_uri(uri)
+
+
+def has_store() -> bool:
+    """Whether there is anything to read, without making an empty database by asking."""
+    scheme, _, path = tracking_uri().partition("sqlite:///")
+    return bool(scheme) or Path(path.partition("?")[0]).is_file()
+
+
+def log_best_trial(number: int, run_id: str, figures: Mapping[str, float]) -> None:
+    """Say in the open run which trial won, and mark that trial's run."""
+    mlflow.log_metrics(dict(figures))
+    mlflow.set_tags({f"{_TAG}best_trial": str(number), f"{_TAG}best_run": run_id})
+    MlflowClient().set_tag(run_id, f"{_TAG}best", "true")
+
+
+def client() -> MlflowClient:
+    """Return a client of the store, for the registry."""
+    return MlflowClient()
+
+
+def find_model(name: str) -> RegisteredModel | None:
+    """Return a registered model, None where there is none of the name."""
+    found = MlflowClient().search_registered_models(f"name = '{name}'", max_results=1)
+    return found[0] if found else None
+
+
+def log_pyfunc(
+    script: Path,
+    *,
+    bundle: Path,
+    inputs: Mapping[str, str],
+    outputs: Mapping[str, str],
+    requirements: Sequence[str],
+    name: str,
+) -> int:
+    """Log a model written as a script, without pickle, and register it.
+
+    Parameters
+    ----------
+    script : Path
+        Inside a package, whose code goes along.
+    bundle : Path
+        The model's artifact ``bundle``.
+    inputs, outputs : mapping of str to str
+        Column -> MLflow type.
+    requirements : sequence of str
+        Of pip; nothing is guessed.
+    name : str
+        The registered model's.
+
+    Returns
+    -------
+    int
+        The new version.
+    """
+    signature = ModelSignature(_schema(inputs), _schema(outputs))
+    with _quiet():
+        logged = mlflow.pyfunc.log_model(
+            name="model",
+            python_model=str(script),
+            artifacts={"bundle": str(bundle)},
+            code_paths=[str(script.parent)],
+            signature=signature,
+            pip_requirements=list(requirements),
+            registered_model_name=name,
+        )
+    return int(logged.registered_model_version)
+
+
+def download_bundle(name: str, version: int) -> Path:
+    """Bring a version's bundle to this machine; for a local store it is there already."""
+    with _quiet():
+        folder = mlflow.artifacts.download_artifacts(f"models:/{name}/{version}")
+    return Path(folder) / "artifacts" / "bundle"
+
+
+class TrialLog:
+    """A nested run written by `MlflowClient`: safe in any process, never the open run.
+
+    Parameters
+    ----------
+    experiment_id, parent_run_id : str
+        Where it hangs.
+    name : str
+        The run's name.
+    """
+
+    def __init__(self, experiment_id: str, parent_run_id: str, name: str) -> None:
+        self._client = MlflowClient()
+        tags = {MLFLOW_PARENT_RUN_ID: parent_run_id, **_own_tags("trial")}
+        self.run_id: str = self._client.create_run(
+            experiment_id, tags=tags, run_name=name
+        ).info.run_id
+
+    def params(self, values: Mapping[str, object]) -> None:
+        """Record what the trial was asked to do."""
+        params = [Param(key, str(value)) for key, value in values.items()]
+        for i in range(0, len(params), _PARAMS_PER_BATCH):
+            self._client.log_batch(self.run_id, params=params[i : i + _PARAMS_PER_BATCH])
+
+    def metrics(self, values: Mapping[str, float], *, step: int) -> None:
+        """Record what was measured at `step`, in one write."""
+        now_ms = round(time.time() * 1_000)
+        metrics = [Metric(key, value, now_ms, step) for key, value in values.items()]
+        self._client.log_batch(self.run_id, metrics=metrics)
+
+    def close(self, status: str, *, tags: Mapping[str, str]) -> None:
+        """End the run as FINISHED, FAILED or KILLED, and say why in tags."""
+        self._client.log_batch(
+            self.run_id, tags=[RunTag(key, value) for key, value in tags.items()]
+        )
+        self._client.set_terminated(self.run_id, status)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep MLflow's remarks and hints off the terminal; its errors are exceptions."""
+    logger = logging.getLogger("mlflow")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def _schema(columns: Mapping[str, str]) -> Schema:
+    return Schema([ColSpec(kind, column) for column, kind in columns.items()])
+
+
+def _own_tags(step: str) -> dict[str, str]:
+    return {f"{_TAG}{key}": value for key, value in {"step": step, **this_process()}.items()}
+
+
+def _is_dead(run: Any) -> bool:
+    own = {k.removeprefix(_TAG): v for k, v in run.data.tags.items() if k.startswith(_TAG)}
+    if "pid" in own:
+        return is_gone(own)
+    age_s = time.time() - run.info.start_time / 1_000
+    by_project = run.data.tags.get("mlflow.source.type") == "PROJECT"
+    return bool(by_project and age_s > _UNTAGGED_PATIENCE_S)

@@ -1,0 +1,1 @@
+"""The entry points of MLproject: one module each, with the same parameters."""

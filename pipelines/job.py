@@ -1,0 +1,120 @@
+"""What the entry points share: parameters, config, where work runs and how it is shown."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from genre_mlops.config import Config, Settings, load_config
+from genre_mlops.console import ProgressBars, exit_codes, set_up_logging
+from genre_mlops.engine import Engine
+from genre_mlops.errors import ConfigError
+
+PROJECT = Path(__file__).resolve().parents[1]
+PRESETS = Path(__file__).with_name("configs")
+_SHORTCUTS = {
+    "dataset": "data.dataset",
+    "trials": "search.trials",
+    "epochs": "training.epochs",
+    "workers": "search.workers",
+    "seed": "seed",
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of the pipeline.
+
+    Attributes
+    ----------
+    config : Config
+        All settings.
+    workspace : Path
+        Holds what the pipeline makes and may use again.
+    engine : Engine
+        For work on many files, on all cores.
+    """
+
+    config: Config
+    workspace: Path
+    engine: Engine
+
+
+def start(step: str, line: Callable[[Job], Any]) -> None:
+    """Read the parameters from the command line and run one entry point inside its MLflow run."""
+
+    def command(
+        dataset: Annotated[str, typer.Option(help="demo, or a folder of genre folders")] = "",
+        trials: Annotated[str, typer.Option(help="trials of the search")] = "",
+        epochs: Annotated[str, typer.Option(help="epochs of a trial, at the most")] = "",
+        workers: Annotated[str, typer.Option(help="trials at the same time")] = "",
+        seed: Annotated[str, typer.Option(help="of everything random")] = "",
+        config: Annotated[str, typer.Option(help="a preset, or a YAML file")] = "",
+        overrides: Annotated[
+            str, typer.Option("--set", help="overrides a.b=c, separated by spaces")
+        ] = "",
+    ) -> None:
+        texts = (dataset, trials, epochs, workers, seed)
+        shortcuts = dict(zip(_SHORTCUTS, texts, strict=True))
+        with exit_codes():
+            run(step, line, read_config(config, shortcuts, overrides))
+
+    command.__doc__ = f"Run `{step}`. Example: python -m pipelines.{step} --dataset demo"
+    set_up_logging()
+    # Typer would draw usage errors as a box over several lines; one line is wanted.
+    app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    app.command()(command)
+    app(prog_name=f"python -m pipelines.{step}")
+
+
+def read_config(preset: str, shortcuts: dict[str, str], overrides: str) -> Config:
+    """Combine preset or file, named parameters and `--set`; the later ones win.
+
+    Raises
+    ------
+    ConfigError
+        A key is unknown or a value is out of range.
+    """
+    named = [
+        f"{_SHORTCUTS[name]}={value!r}" if name == "dataset" else f"{_SHORTCUTS[name]}={value}"
+        for name, value in shortcuts.items()
+        if value
+    ]
+    return load_config(find_config(preset) if preset else None, [*named, *overrides.split()])
+
+
+def find_config(name: str) -> Path:
+    """Return a preset's file, or the file itself.
+
+    Raises
+    ------
+    ConfigError
+        There is neither.
+    """
+    preset, path = PRESETS / f"{name}.yaml", Path(name)
+    if preset.is_file():
+        return preset
+    if path.is_file():
+        return path
+    known = ", ".join(sorted(file.stem for file in PRESETS.glob("*.yaml")))
+    raise ConfigError(f"config {name}: neither a preset ({known}) nor a file")
+
+
+def run(step: str, line: Callable[[Job], Any], config: Config) -> None:
+    """Run one entry point inside its MLflow run."""
+    from genre_mlops import tracking
+    from genre_mlops.datasets import open_dataset
+
+    workspace = Settings().workspace
+    # What cannot work is said before anything is begun.
+    source = open_dataset(config.data, root=workspace / "datasets")
+    name = f"{step}: {source.name}" + (" (synthetic music)" if source.synthetic else "")
+    with ProgressBars() as progress:
+        tracking.sweep_dead_runs()
+        with tracking.open_run(step, name):
+            tracking.log_params(config.flat(), prefix="cfg.")
+            line(Job(config, workspace, Engine(progress=progress)))
+    sys.stdout.flush()

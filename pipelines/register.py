@@ -1,0 +1,60 @@
+"""Step 4: measure the bundle once on the test tracks, register it, and let the gate decide."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from genre_mlops import registry, tracking
+from genre_mlops.learning.evaluation import Judged, judge_bundle
+from genre_mlops.learning.gate import Verdict, judge
+from genre_mlops.pictures import confusion_picture
+from genre_mlops.search import newest_bundle
+from pipelines import features, validate
+from pipelines.job import Job, start
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A new version, its figures on the test tracks, and the gate's decision."""
+
+    name: str
+    version: int
+    judged: Judged
+    verdict: Verdict
+
+
+def run(job: Job, data: validate.Validated, bundle: Path) -> Registered:
+    """Register a bundle; it becomes the champion if there is none or if it is better."""
+    config, name = job.config, job.config.registry.model
+    with tracking.open_run("register"):
+        ours = judge_bundle(bundle, data.catalog, config, job.engine.map)
+        title = f"Test tracks, {data.source.name}" + (" (synthetic)" * data.source.synthetic)
+        tracking.log_metrics(ours.metrics())
+        tracking.log_figure(confusion_picture(ours.evaluation, title=title), "test/confusion.png")
+        tracking.log_table(ours.per_genre(), "test/per_genre.json")
+        tracking.log_table(ours.per_track(), "test/per_track.json")
+        tracking.log_dataset(ours.tracks, name=data.source.name, digest=ours.digest, context="test")
+        tracking.describe(ours.markdown())
+        version = registry.register(
+            bundle, ours.info, name=name, tags=ours.tags(), description=ours.markdown()
+        )
+        champion = registry.find_champion(name)
+        score = None
+        if champion is not None:
+            theirs = judge_bundle(champion.bundle, data.catalog, config, job.engine.map)
+            score = theirs.score(champion.version)
+        verdict = judge(ours.score(version), score)
+        if verdict.promote:
+            registry.promote(name, version)
+        registry.note_verdict(name, version, verdict)
+    return Registered(name, version, ours, verdict)
+
+
+def line(job: Job) -> None:
+    """Register the newest trained bundle for this data and config."""
+    data = validate.run(job)
+    features.run(job, data)
+    run(job, data, newest_bundle(job.workspace / "studies", job.config, data.digest))
+
+
+if __name__ == "__main__":
+    start("register", line)

@@ -1,0 +1,69 @@
+"""Step 1: catalog the audio, check it, set bad files aside, split the rest."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from genre_mlops import tracking
+from genre_mlops.catalog import build_catalog
+from genre_mlops.datasets import Dataset, open_dataset
+from genre_mlops.quality import inspect
+from genre_mlops.quality.report import quality_report
+from genre_mlops.splits import split_digest
+from pipelines.job import Job, start
+
+
+@dataclass(frozen=True)
+class Validated:
+    """The usable tracks with their splits.
+
+    Attributes
+    ----------
+    source : Dataset
+        Where they come from.
+    catalog : DataFrame
+        Indexed by `track_id`, with `split`.
+    path : Path
+        The same as a Parquet file.
+    digest : str
+        Of content, genres and splits.
+    genres : tuple of str
+        In the order of the labels.
+    n_quarantined : int
+        Files set aside.
+    """
+
+    source: Dataset
+    catalog: pd.DataFrame
+    path: Path
+    digest: str
+    genres: tuple[str, ...]
+    n_quarantined: int
+
+
+def run(job: Job) -> Validated:
+    """Validate the data set of a job; raises DataError where it cannot be used."""
+    source = open_dataset(job.config.data, root=job.workspace / "datasets")
+    with tracking.open_run("validate"):
+        source.prepare(job.engine.map)
+        listing = source.listing()
+        cache = job.workspace / "catalogs" / f"{source.name}.parquet"
+        catalog = build_catalog(listing, cache=cache, run=job.engine.map)
+        found = inspect(catalog, job.config.quality, job.config.split)
+        digest, usable = split_digest(found.usable), found.usable
+        path = job.workspace / "splits" / f"{digest}.parquet"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        usable.to_parquet(path)
+        tracking.log_metrics({**found.metrics(), "passed_over_files": len(listing.passed_over)})
+        tracking.log_text(quality_report(found, listing, source), "quality/report.html")
+        tracking.log_json(found.as_json(), "quality/checks.json")
+        tracking.log_dataset(usable, name=source.name, digest=digest, context="splits")
+        found.tell(len(listing.passed_over))
+        found.raise_if_refused()
+    genres = tuple(sorted(usable["genre"].unique()))
+    return Validated(source, usable, path, digest, genres, len(found.quarantined))
+
+
+if __name__ == "__main__":
+    start("validate", run)
