@@ -19,6 +19,8 @@ from genre_mlops.errors import AudioError
 
 UNDECODABLE_SUFFIXES = frozenset({".m4a", ".aac", ".wma"})
 _BLOCK_SAMPLES = 1 << 18
+# No recording is made above this; a header that claims more would cost memory for nothing.
+_MAX_SR = 768_000
 # A cut below this share of the declared length is the rounding of encoders, not a lost end.
 _LOST_SHARE = 0.01
 
@@ -81,6 +83,8 @@ def decode(
             raise AudioError(name, "is empty (0 bytes)")
         file = soundfile.SoundFile(io.BytesIO(source) if isinstance(source, bytes) else source)
         with file:
+            if not 1 <= file.samplerate <= _MAX_SR:
+                raise AudioError(name, f"claims a sampling rate of {file.samplerate} Hz")
             blocks = _mono_blocks(file, name, max_duration_s)
             y = np.concatenate(blocks) if blocks else np.empty(0, np.float32)
             decoded = Decoded(

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from genre_mlops.errors import ConfigError
 
@@ -172,19 +171,6 @@ class Config(Section):
         for key, value in values.items():
             _put(tree, key, value)
         return _checked(tree)
-
-
-class Settings(BaseSettings):
-    """Addresses, from the environment."""
-
-    model_config = SettingsConfigDict(env_prefix="GENRE_", extra="ignore")
-
-    workspace: Path = Path("workspace")
-
-    @field_validator("workspace")
-    @classmethod
-    def _absolute(cls, value: Path) -> Path:
-        return value.expanduser().absolute()
 
 
 def load_config(path: Path | None = None, overrides: Iterable[str] = ()) -> Config:

@@ -41,6 +41,7 @@ def set_up_logging() -> None:
         form = "%(message)s"
     else:
         handler, form = logging.StreamHandler(sys.stdout), "%(asctime)s %(message)s"
+    handler.addFilter(_ours_or_a_warning)
     logging.basicConfig(
         level=logging.WARNING, format=form, datefmt="%X", handlers=[handler], force=True
     )
@@ -64,6 +65,10 @@ def exit_codes() -> Iterator[None]:
         raise SystemExit(130) from None
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _ours_or_a_warning(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.WARNING or record.name.startswith(_log.name)
 
 
 class ProgressBars:

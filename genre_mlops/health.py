@@ -13,10 +13,10 @@ from rich.table import Table
 from rich.text import Text
 
 from genre_mlops import __version__, registry, tracking
-from genre_mlops.config import Settings
 from genre_mlops.engine import available_cores
 from genre_mlops.errors import GenreError
 from genre_mlops.learning.bundle import Bundle
+from genre_mlops.settings import Settings
 
 _PACKAGES = (
     *("mlflow", "optuna", "great-expectations", "bentoml", "keras", "onnxruntime", "librosa"),

@@ -16,9 +16,9 @@ TRAIN, VALIDATION, TEST = SPLITS = ("train", "validation", "test")
 def assign_splits(catalog: "pd.DataFrame", config: SplitConfig) -> "pd.Series[str]":
     """Put every group of tracks into one split, keeping the genres' shares alike.
 
-    Groups are taken genre by genre, smallest genre first, in an order drawn from the seed; each
-    goes where its genres are furthest below their share. A genre with at least three groups has
-    one in every split.
+    Groups are taken genre by genre, smallest genre first, large groups first and equal ones in an
+    order drawn from the seed; each goes where its genres lack most tracks. A genre with at least
+    three groups of its own is in every split.
 
     Parameters
     ----------
@@ -43,28 +43,25 @@ def assign_splits(catalog: "pd.DataFrame", config: SplitConfig) -> "pd.Series[st
         members[group][genre] += 1
     _refuse_few_groups(members)
     totals = Counter(catalog["genre"])
-    shares = {
-        TRAIN: 1 - config.test_share - config.validation_share,
-        VALIDATION: config.validation_share,
-        TEST: config.test_share,
+    # Tracks that each split still lacks, by genre.
+    lacks = {
+        split: {genre: share * totals[genre] for genre in totals}
+        for split, share in _shares(config).items()
     }
-    held: dict[str, Counter[str]] = {split: Counter() for split in SPLITS}
-    n_groups: dict[str, Counter[str]] = {split: Counter() for split in SPLITS}
     chosen: dict[str, str] = {}
     for genre in sorted(totals, key=lambda name: (totals[name], name)):
+        empty = {*SPLITS} - {chosen[g] for g in members if genre in members[g] and g in chosen}
         waiting = [g for g in members if genre in members[g] and g not in chosen]
-        waiting.sort(key=lambda g: hashlib.sha256(f"{config.seed}/{g}".encode()).digest())
-        for group in waiting:
-            split = min(
-                SPLITS,
-                key=lambda name: (
-                    n_groups[name][genre] > 0,
-                    _excess(held[name], members[group], totals, shares[name]),
-                ),
+        waiting.sort(key=lambda g: (-members[g][genre], _drawn(config.seed, g)))
+        for n_left, group in zip(range(len(waiting), 0, -1), waiting, strict=True):
+            split = max(
+                [name for name in SPLITS if name in empty or n_left > len(empty)],
+                key=lambda name: sum(n * lacks[name][g] for g, n in members[group].items()),
             )
             chosen[group] = split
-            held[split].update(members[group])
-            n_groups[split].update(dict.fromkeys(members[group], 1))
+            empty.discard(split)
+            for coming, n in members[group].items():
+                lacks[split][coming] -= n
     return groups.map(chosen).rename("split")
 
 
@@ -86,9 +83,14 @@ def _digest(catalog: "pd.DataFrame", columns: list[str]) -> str:
     return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:12]
 
 
-def _excess(held: Counter[str], coming: Counter[str], totals: Counter[str], share: float) -> float:
-    """Return how far above its share a split would be in the genres that are coming."""
-    return max((held[genre] + n) / (totals[genre] * share) for genre, n in coming.items())
+def _shares(config: SplitConfig) -> dict[str, float]:
+    held_out = {VALIDATION: config.validation_share, TEST: config.test_share}
+    return {TRAIN: 1 - sum(held_out.values()), **held_out}
+
+
+def _drawn(seed: int, group: str) -> bytes:
+    """Return what puts groups of one size in an order drawn from the seed."""
+    return hashlib.sha256(f"{seed}/{group}".encode()).digest()
 
 
 def _refuse_few_groups(members: dict[str, Counter[str]]) -> None:

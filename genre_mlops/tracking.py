@@ -27,6 +27,10 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
 
 from genre_mlops.processes import is_gone, this_process
 
+# It reports every migration of an empty database otherwise.
+logging.getLogger("mlflow").setLevel(logging.WARNING)
+logging.getLogger("alembic").setLevel(logging.WARNING)
+
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure

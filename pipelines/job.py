@@ -8,10 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
-from genre_mlops.config import Config, Settings, load_config
+from genre_mlops.config import Config, load_config
 from genre_mlops.console import ProgressBars, exit_codes, set_up_logging
 from genre_mlops.engine import Engine
 from genre_mlops.errors import ConfigError
+from genre_mlops.settings import Settings
 
 PROJECT = Path(__file__).resolve().parents[1]
 PRESETS = Path(__file__).with_name("configs")

@@ -127,9 +127,9 @@ class CropBatches(keras.utils.PyDataset):  # type: ignore[misc]
         self._epoch += 1
 
     def _crop(self, S_db: NDArray[np.floating], rng: np.random.Generator) -> NDArray[np.float32]:
-        spare = len(S_db) - self._segment_frames
-        if spare <= 0:
-            return cut_segments(S_db, self._segment_frames)[0]
+        spare = max(0, len(S_db) - self._segment_frames)
         start = int(rng.integers(spare + 1))
-        crop: NDArray[np.float32] = np.asarray(S_db[start : start + self._segment_frames], "f4")
+        crop: NDArray[np.float32] = cut_segments(
+            S_db[start : start + self._segment_frames], self._segment_frames
+        )[0]
         return crop

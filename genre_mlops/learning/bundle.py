@@ -27,8 +27,8 @@ INFO = "bundle.json"
 KERAS = "network.keras"
 ONNX = "network.onnx"
 FILTERS = "mel_filters.npz"
-# Segments a network call: bounds memory on long files, and is past the gain from batching.
-BATCH_SEGMENTS = 32
+# Segments a network call: bounds memory on long files; more cost the same time each.
+BATCH_SEGMENTS = 8
 
 
 class BundleInfo(Section):

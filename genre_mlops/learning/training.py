@@ -80,8 +80,8 @@ def train(
     """Train a network and leave it with the weights of its best epoch.
 
     AdamW with a linear warm-up and a cosine decay to zero; label smoothing; the weights judged
-    and kept are an exponential moving average over `ema_epochs`. Stops after `patience` epochs without a better
-    track-level validation loss.
+    and kept are an exponential moving average over `ema_epochs`. Stops after `patience` epochs
+    without a better track-level validation loss.
 
     Parameters
     ----------
@@ -222,7 +222,7 @@ class _TrackValidation(keras.callbacks.Callback):  # type: ignore[misc]
             "validation_accuracy": right,
             "elapsed_s": time.monotonic() - self._began,
         }
-        if not math.isfinite(loss):
+        if not math.isfinite(loss + measured["train_loss"]):
             raise TrainingDivergedError(f"training diverged in epoch {self._epoch}")
         self._log.metrics(measured, step=self._epoch)
         if loss < self._best.validation_loss:

@@ -1,6 +1,5 @@
 """Runs rules as Great Expectations suites: the only import of great_expectations."""
 
-import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -106,5 +105,4 @@ def _great_expectations() -> Any:
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     import great_expectations as gx
 
-    logging.getLogger("great_expectations").setLevel(logging.WARNING)
     return gx

@@ -1,0 +1,232 @@
+"""A bundle -> a BentoML model and a bento that serves exactly that model.
+
+Both are made in a BentoML home of their own, by a child process, and renamed into the real one:
+a packaging killed half-way leaves nothing there that is half made, and nothing of this process
+(environment, working folder, loggers) is touched by BentoML.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import traceback
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from genre_mlops.errors import GenreError
+from genre_mlops.learning.bundle import FILTERS, ONNX, Bundle, BundleInfo, read_info, write_info
+
+logger = logging.getLogger(__name__)
+
+NAME = "genre_classifier"
+BENTOFILE = "bentofile.yaml"
+_DIGEST_CHARS = 12
+
+
+def package(bundle_folder: Path, *, version: int, labels: Mapping[str, str], project: Path) -> str:
+    """Make the BentoML model and the bento of a bundle, and make both `latest`.
+
+    The same bundle, version, service code and lock give the same bento: it is made once, and keeps
+    the labels it was made with. `genre_classifier:latest` is the bento of the last call, also when
+    it existed before.
+
+    Parameters
+    ----------
+    bundle_folder : Path
+        The bundle; `bundle.json`, `network.onnx` and `mel_filters.npz` are packaged.
+    version : int
+        The registry's version of the model.
+    labels : mapping of str to str
+        What to note on the model and the bento, for example ``{"git_commit": "0a1b2c3"}``.
+    project : Path
+        Holds `bentofile.yaml` and the files it names.
+
+    Returns
+    -------
+    str
+        The tag of the bento, for example ``genre_classifier:v3-0123456789ab``.
+
+    Raises
+    ------
+    GenreError
+        The bundle is not whole, `bentofile.yaml` names files that are not there, or BentoML fails.
+    """
+    bundle_folder, project = bundle_folder.absolute(), project.absolute()
+    model_tag = f"v{version}-{_model_digest(Bundle(bundle_folder, threads=1).info)}"
+    bento_tag = f"v{version}-{_bento_digest(model_tag, project)}"
+    job = {
+        "bundle": str(bundle_folder),
+        "project": str(project),
+        "model_tag": model_tag,
+        "bento_tag": bento_tag,
+        "labels": {**labels, "registry_version": str(version)},
+    }
+    home = _home()
+    model = home / "models" / NAME / model_tag
+    bento = home / "bentos" / NAME / bento_tag
+    try:
+        if model.is_dir() and bento.is_dir():
+            logger.info("%s:%s is packaged already", NAME, bento_tag)
+        else:
+            _build(job, model=model, bento=bento, home=home)
+            logger.info("packaged %s:%s", NAME, bento_tag)
+        _point_latest(model)
+        _point_latest(bento)
+    except OSError as error:
+        raise GenreError(
+            f"cannot write to BentoML's home {home}: {error.strerror or error}; "
+            "BENTOML_HOME names another"
+        ) from error
+    return f"{NAME}:{bento_tag}"
+
+
+def latest_bento() -> str | None:
+    """Return the tag that `genre_classifier:latest` stands for, None where there is no bento."""
+    try:
+        version = (_home() / "bentos" / NAME / "latest").read_text(encoding="utf-8").strip()
+    except OSError:
+        return None
+    return f"{NAME}:{version}"
+
+
+def _build(job: Mapping[str, object], *, model: Path, bento: Path, home: Path) -> None:
+    temporary = home / "tmp"
+    temporary.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=temporary, prefix="packaging-") as stage:
+        _run_child(job, Path(stage))
+        for item in (model, bento):
+            _publish(Path(stage) / item.relative_to(home), item)
+
+
+def _home() -> Path:
+    """Return the folder in which BentoML keeps models and bentos, found as BentoML finds it."""
+    home = os.environ.get("BENTOML_HOME", "~/bentoml")
+    return Path(os.path.expandvars(home)).expanduser().absolute()
+
+
+def _model_digest(info: BundleInfo) -> str:
+    said = info.model_dump(mode="json", exclude={"sha256"})
+    files = {name: info.sha256[name] for name in (ONNX, FILTERS)}
+    return _digest([json.dumps([said, files], sort_keys=True).encode()])
+
+
+def _bento_digest(model_tag: str, project: Path) -> str:
+    parts = [model_tag.encode()]
+    for path in _ingredients(project):
+        parts += [path.relative_to(project).as_posix().encode(), path.read_bytes()]
+    return _digest(parts)
+
+
+def _digest(parts: Iterable[bytes]) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(len(part).to_bytes(8))
+        digest.update(part)
+    return digest.hexdigest()[:_DIGEST_CHARS]
+
+
+def _ingredients(project: Path) -> list[Path]:
+    """Return all files of the project that decide what the bento is."""
+    bentofile = project / BENTOFILE
+    config = _read_bentofile(project)
+    try:
+        names = [*config["include"], config["python"]["requirements_txt"]]
+    except (KeyError, TypeError) as error:
+        raise GenreError(f"{bentofile}: expected include and python.requirements_txt") from error
+    missing = [name for name in names if not (project / name).is_file()]
+    if missing:
+        raise GenreError(f"{bentofile} names {', '.join(missing)}: not a file of {project}")
+    return [bentofile, *(project / name for name in sorted(names))]
+
+
+def _read_bentofile(project: Path) -> dict[str, Any]:
+    path = project / BENTOFILE
+    try:
+        config: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise GenreError(f"{path} cannot be read: a bento is built from the project") from error
+    except yaml.YAMLError as error:
+        raise GenreError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    return config
+
+
+def _run_child(job: Mapping[str, object], stage: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", __name__, json.dumps(job)],
+        cwd=str(job["project"]),
+        env={**os.environ, "BENTOML_HOME": str(stage), "BENTOML_DO_NOT_TRACK": "True"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    for line in done.stdout.splitlines():
+        logger.debug("bentoml: %s", line)
+    if done.returncode:
+        last = next(iter(done.stdout.strip().splitlines()[-1:]), f"exit code {done.returncode}")
+        raise GenreError(
+            f"the bento was not built: {last} (try `bentoml build` in {job['project']}; "
+            "the log has all of what BentoML said at level DEBUG)"
+        )
+
+
+def _publish(made: Path, place: Path) -> None:
+    """Move a finished model or bento to where BentoML looks for it."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        made.rename(place)
+    except OSError:
+        if not place.is_dir():
+            raise
+        # There before: a model with another bento, or what a simultaneous packaging made.
+
+
+def _point_latest(item: Path) -> None:
+    """Make `item` what the tag `latest` stands for.
+
+    BentoML keeps the version in a file named `latest` beside the versions, and only ever advances
+    it to an item created later, which would undo no promotion.
+    """
+    partial = item.parent / f".latest.{os.getpid()}"
+    partial.write_text(item.name, encoding="utf-8")
+    partial.replace(item.parent / "latest")
+
+
+def _make(job: Mapping[str, Any]) -> None:
+    """Create model and bento in the BentoML home of this process, the child."""
+    import bentoml
+
+    bundle = Path(job["bundle"])
+    with bentoml.models.create(f"{NAME}:{job['model_tag']}", labels=job["labels"]) as model:
+        for name in (ONNX, FILTERS):
+            shutil.copyfile(bundle / name, Path(model.path) / name)
+        # Sealed anew: the bundle's own seal names files that serving does not need.
+        write_info(Path(model.path), read_info(bundle))
+    # The model is the only one of this home: `latest` in bentofile.yaml can mean no other.
+    bentoml.bentos.build_bentofile(
+        str(Path(job["project"]) / BENTOFILE),
+        version=job["bento_tag"],
+        labels=job["labels"],
+        build_ctx=job["project"],
+    )
+
+
+def _main(text: str) -> None:
+    """Do the job; where it fails, the last line written says why."""
+    try:
+        _make(json.loads(text))
+    except Exception as error:
+        traceback.print_exc()
+        sys.exit(" ".join(str(error).split()) or type(error).__name__)
+
+
+if __name__ == "__main__":
+    _main(sys.argv[1])

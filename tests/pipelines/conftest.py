@@ -1,0 +1,89 @@
+"""A place of its own for runs, data and bentos, and the real line at a small size in it."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parents[2]
+# Whole steps on little music: 30 tracks of 10 s, two trials of three epochs.
+SMALL = [
+    *("--dataset", "demo", "--trials", "2", "--epochs", "3"),
+    "--set",
+    "data.demo_tracks=60 data.demo_duration_s=10 network.segment_frames=64 network.filters=4 "
+    "network.n_blocks=3 training.batch_size=16 evaluation.n_bootstrap=200",
+]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a test's runs, data and bentos live."""
+
+    root: Path
+
+    @property
+    def env(self) -> dict[str, str]:
+        """Environment of the commands."""
+        # A run adopted from the outside would not be ours.
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_RUN")}
+        return inherited | {
+            "GENRE_WORKSPACE": str(self.root / "workspace"),
+            "MLFLOW_TRACKING_URI": self.tracking_uri,
+            "BENTOML_HOME": str(self.root / "bentoml"),
+            "BENTOML_DO_NOT_TRACK": "True",
+            "COLUMNS": "120",
+        }
+
+    @property
+    def tracking_uri(self) -> str:
+        """A database of its own."""
+        return f"sqlite:///{self.root / 'mlflow.db'}"
+
+    def command(self, step: str, arguments: Sequence[str]) -> list[str]:
+        """Return the command of an entry point."""
+        return [sys.executable, "-m", f"pipelines.{step}", *arguments]
+
+    def run(
+        self, command: Sequence[str], *, exit_code: int = 0
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command in the project and check how it ends."""
+        done = subprocess.run(
+            command, cwd=PROJECT, env=self.env, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == exit_code, f"{done.stdout}\n{done.stderr}"
+        return done
+
+    def pipeline(
+        self, arguments: Sequence[str], *, step: str = "main", exit_code: int = 0
+    ) -> subprocess.CompletedProcess[str]:
+        """Run an entry point."""
+        return self.run(self.command(step, arguments), exit_code=exit_code)
+
+    def cli(self, *arguments: str, exit_code: int = 0) -> subprocess.CompletedProcess[str]:
+        """Run `genre-mlops`."""
+        return self.run([sys.executable, "-m", "genre_mlops", *arguments], exit_code=exit_code)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    """An empty place."""
+    return Place(tmp_path)
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A place where the main job has run, and what it printed."""
+
+    place: Place
+    output: str
+
+
+@pytest.fixture(scope="session")
+def main_job(tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    """The main job at a small size; tests that change its place say so in their names."""
+    place = Place(tmp_path_factory.mktemp("main"))
+    return Ran(place, place.pipeline(SMALL).stdout)

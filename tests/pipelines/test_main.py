@@ -1,0 +1,134 @@
+"""The main job, once and again."""
+
+import json
+import re
+
+import pytest
+import yaml
+
+from tests.pipelines.conftest import PROJECT, SMALL, Ran
+from tests.pipelines.runs import MODEL, all_runs, client, parent_of, runs_of, statuses, step_of
+
+pytestmark = pytest.mark.slow
+
+
+def test_every_step_is_a_finished_run_in_the_main_one(main_job: Ran):
+    runs = all_runs(main_job.place)[:8]
+    main = runs[0]
+    assert main.info.run_name == "main: demo (synthetic music)"
+    steps = [step_of(run) for run in runs[1:] if parent_of(run) == main.info.run_id]
+    assert steps == ["validate", "features", "train", "register", "package"]
+    trials = runs_of(main_job.place, "trial")[:2]
+    train = runs_of(main_job.place, "train")[0]
+    assert [parent_of(trial) for trial in trials] == [train.info.run_id] * 2
+    assert all(run.info.status == "FINISHED" for run in runs if step_of(run) != "trial")
+
+
+def test_a_trial_has_its_parameters_and_a_curve(main_job: Ran):
+    trial = runs_of(main_job.place, "trial")[0]
+    assert trial.data.params.keys() >= {"training.learning_rate", "network.dropout", "seed"}
+    curve = client(main_job.place).get_metric_history(trial.info.run_id, "validation_loss")
+    assert [point.step for point in curve] == [1, 2, 3]
+    best = min(point.value for point in curve)
+    assert trial.data.metrics["best_validation_loss"] == best
+
+
+def test_the_best_trial_is_the_one_with_the_least_validation_loss(main_job: Ran):
+    train = runs_of(main_job.place, "train")[0]
+    trials = [t for t in runs_of(main_job.place, "trial") if parent_of(t) == train.info.run_id]
+    losses = {t.info.run_id: t.data.metrics.get("best_validation_loss", 99) for t in trials}
+    assert train.data.tags["genre.best_run"] == min(losses, key=losses.__getitem__)
+    assert train.data.metrics["best_validation_loss"] == min(losses.values())
+
+
+def test_the_test_score_says_that_it_is_synthetic(main_job: Ran):
+    register = runs_of(main_job.place, "register")[0]
+    assert 0 <= register.data.metrics["synthetic_test_accuracy"] <= 1
+    assert not any(name.startswith("test_") for name in register.data.metrics)
+    assert "synthetic test score" in main_job.output
+    version = client(main_job.place).get_model_version(MODEL, "1")
+    assert "synthetic" in version.description
+    assert version.tags["synthetic"] == "true"
+
+
+def test_validate_leaves_a_report_and_the_data_set(main_job: Ran):
+    run = runs_of(main_job.place, "validate")[0]
+    assert run.data.metrics["usable_tracks"] == 60
+    artifacts = {a.path for a in client(main_job.place).list_artifacts(run.info.run_id, "quality")}
+    assert artifacts == {"quality/report.html", "quality/checks.json"}
+    assert [i.dataset.name for i in run.inputs.dataset_inputs] == ["demo"]
+
+
+def test_register_leaves_the_confusion_matrix_and_the_genre_table(main_job: Ran):
+    run = runs_of(main_job.place, "register")[0]
+    artifacts = {a.path for a in client(main_job.place).list_artifacts(run.info.run_id, "test")}
+    assert artifacts == {"test/confusion.png", "test/per_genre.json", "test/per_track.json"}
+
+
+def test_the_summary_names_data_trial_score_version_bento_and_next_commands(main_job: Ran):
+    for pattern in (
+        r"demo: 60 synthetic tracks of 10 genres, 0 set aside",
+        r"best trial +\d of 2",
+        r"accuracy 0\.\d{3}, 95 % interval 0\.\d{3} to 0\.\d{3}",
+        r"genre-classifier 1, champion",
+        r"genre_classifier:v1-",
+        r"make serve",
+        r"make ui",
+    ):
+        assert re.search(pattern, main_job.output), pattern
+
+
+def test_twice_registers_twice_computes_once_and_gives_the_same_numbers(main_job: Ran):
+    place = main_job.place
+    before = statuses(place)
+    again = place.pipeline(SMALL).stdout
+    assert "genre-classifier 2, challenger" in again
+    assert "not better" in again
+    features = runs_of(place, "features")
+    assert [f.data.metrics["built"] for f in features] == [60, 0]
+    assert [f.data.metrics["reused"] for f in features] == [0, 60]
+    after = statuses(place)
+    assert "RUNNING" not in after
+    assert after["FINISHED"] > before["FINISHED"]
+
+    model = client(place).get_registered_model(MODEL)
+    assert {a: int(v) for a, v in model.aliases.items()} == {"champion": 1, "challenger": 2}
+    # Same data, config and seed: the same trials to the last bit, and the same figures.
+    curves = [
+        [
+            [(p.step, p.value) for p in client(place).get_metric_history(t.info.run_id, name)]
+            for name in ("train_loss", "validation_loss")
+        ]
+        for t in runs_of(place, "trial")
+    ]
+    assert curves[:2] == curves[2:]
+    one, two = runs_of(place, "register")
+    assert one.data.metrics == two.data.metrics
+
+
+def test_doctor_finds_nothing_wrong(main_job: Ran):
+    found = json.loads(main_job.place.cli("doctor", "--json").stdout)
+    topics = {finding["topic"]: finding for finding in found}
+    assert not any(finding["state"] == "wrong" for finding in found)
+    assert "trained on synthetic music" in topics["champion"]["text"]
+    assert topics["bento"]["text"].startswith("genre_classifier:v1-")
+
+
+def test_a_single_entry_point_runs_what_it_needs(main_job: Ran):
+    done = main_job.place.pipeline(SMALL, step="features")
+    assert "features: 0 built, 60 reused" in done.stdout
+    packaged = main_job.place.pipeline(SMALL, step="package").stdout
+    assert "is packaged already" in packaged
+
+
+def test_mlproject_hands_every_parameter_to_every_entry_point():
+    project = yaml.safe_load((PROJECT / "MLproject").read_text())
+    names = {"dataset", "trials", "epochs", "workers", "seed", "config", "set"}
+    assert set(project["entry_points"]) == {
+        *("main", "validate", "features", "train", "register", "package")
+    }
+    for name, entry in project["entry_points"].items():
+        assert set(entry["parameters"]) == names
+        assert entry["command"].startswith(f"python -m pipelines.{name} ")
+        assert all(f"--{key} {{{key}}}" in entry["command"] for key in names)
+        assert (PROJECT / "pipelines" / f"{name}.py").is_file()

@@ -1,0 +1,113 @@
+"""What goes wrong: bad parameters, bad data, a killed job."""
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.music import HARD_FOLDER_REASONS
+from tests.pipelines.conftest import PROJECT, SMALL, Place
+from tests.pipelines.runs import champion_of, client, parent_of, runs_of, statuses
+
+TINY = "network.segment_frames=64 network.filters=2 network.n_blocks=2 evaluation.n_bootstrap=100"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--set", "training.epoch=3"], "unknown setting training.epoch; did you mean"),
+        (["--set", "training.epochs=0"], "training.epochs: Input should be greater than or equal"),
+        (["--trials", "many"], "search.trials: Input should be a valid integer"),
+        (["--config", "fast"], "config fast: neither a preset (default, quick, thorough)"),
+        (["--trails", "3"], "No such option: --trails"),
+    ],
+)
+def test_a_bad_parameter_is_exit_code_2_before_any_work(
+    place: Place, arguments: list[str], message: str
+):
+    done = place.pipeline(arguments, exit_code=2)
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(place.root.iterdir()) == []
+
+
+def test_a_data_set_that_is_not_there_is_exit_code_3(place: Place):
+    done = place.pipeline(["--dataset", str(place.root / "gone")], exit_code=3)
+    assert "does not exist; expected demo, or a folder" in done.stderr
+
+
+@pytest.mark.slow
+def test_a_hard_folder_is_cleaned_named_and_used(place: Place, hard_folder: Path):
+    done = place.pipeline(
+        ["--dataset", str(hard_folder), "--trials", "1", "--epochs", "2", "--set", TINY]
+    )
+    for track, reason in HARD_FOLDER_REASONS.items():
+        line = next(line for line in done.stdout.splitlines() if track in line)
+        assert reason in line
+    assert "2 passed over as no audio" in done.stdout
+    assert "music: 12 tracks of 2 genres, 7 set aside" in done.stdout
+    assert champion_of(place) == 1
+    assert runs_of(place, "register")[0].data.metrics.keys() >= {"test_accuracy", "test_log_loss"}
+    assert set(statuses(place)) <= {"FINISHED", "KILLED"}  # a pruned trial is KILLED
+
+
+@pytest.mark.slow
+def test_a_refused_set_is_exit_code_3_with_its_offenders(place: Place, hard_folder: Path):
+    for i in range(5):
+        (hard_folder / "whistle" / f"{i}.wav").write_bytes(b"")
+    done = place.pipeline(["--dataset", str(hard_folder)], step="validate", exit_code=3)
+    assert "the data set is refused: genres" in done.stderr
+    assert "whistle/2.wav: is empty (0 bytes)" in done.stderr
+    validate = runs_of(place, "validate")
+    assert [run.info.status for run in validate] == ["FAILED", "FAILED"]
+    report = client(place).list_artifacts(validate[1].info.run_id, "quality")
+    assert len(report) == 2
+
+
+def start_until_a_trial_trains(place: Place, arguments: list[str]) -> subprocess.Popen[bytes]:
+    """Start the main job and return when its second trial has ended an epoch."""
+    process = subprocess.Popen(
+        place.command("main", arguments),
+        cwd=PROJECT,
+        env=place.env,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline:
+        assert process.poll() is None, "the job ended before it could be killed"
+        # By then the job has made MLflow's database; two at once would fall over each other.
+        if (place.root / "workspace" / "studies" / "search.db").exists():
+            trials = runs_of(place, "trial") if "RUNNING" in statuses(place) else []
+            if len(trials) == 2 and "validation_loss" in trials[1].data.metrics:
+                return process
+        time.sleep(0.2)
+    raise AssertionError("no second trial in time")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_a_killed_job_goes_on_and_leaves_nothing_running(place: Place, how: signal.Signals):
+    # Long enough to be killed in the second trial, which is not cut short before.
+    arguments = [*SMALL, "--epochs", "25"]
+    arguments[arguments.index("--set") + 1] += " search.pruning_warmup_epochs=25"
+    process = start_until_a_trial_trains(place, arguments)
+    os.kill(process.pid, how)
+    assert process.wait(60) == {signal.SIGKILL: -9, signal.SIGTERM: 143}[how]
+    if how == signal.SIGTERM:
+        assert "RUNNING" not in statuses(place)
+        assert runs_of(place, "trial")[1].info.status == "KILLED"
+
+    done = place.pipeline(arguments)
+    assert "goes on after 1 of 2 trials" in done.stdout
+    assert "features: 0 built, 60 reused" in done.stdout
+    assert "RUNNING" not in statuses(place)
+    trials = runs_of(place, "trial")
+    assert [t.info.status for t in trials] == ["FINISHED", "KILLED", "FINISHED"]
+    # The trial that was cut off is tried again with the same parameters.
+    assert trials[1].data.params == trials[2].data.params
+    assert parent_of(trials[2]) == runs_of(place, "train")[1].info.run_id
+    assert champion_of(place) == 1

@@ -1,0 +1,204 @@
+"""From a bundle to a bento: made once, pinned, latest, whole or not there."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from genre_mlops.errors import GenreError
+from genre_mlops.learning.bundle import FILTERS, INFO, ONNX, Bundle
+from genre_mlops.serving import packaging
+from genre_mlops.serving.packaging import package
+
+PROJECT = Path(__file__).parents[2]
+BundleMaker = Callable[..., Path]
+
+
+def latest(home: Path, kind: str) -> str:
+    return (home / kind / "genre_classifier" / "latest").read_text()
+
+
+def versions(home: Path, kind: str) -> list[str]:
+    folder = home / kind / "genre_classifier"
+    return sorted(path.name for path in folder.iterdir() if path.is_dir())
+
+
+def test_a_bento_holds_what_answers_and_nothing_else(store):
+    source = store.bento(1) / "src"
+    files = {path.relative_to(source).as_posix() for path in source.rglob("*") if path.is_file()}
+    include = yaml.safe_load((store.project / "bentofile.yaml").read_text())["include"]
+    assert files == {"bentofile.yaml", *include}
+    assert not [name for name in files if "test" in name or "packaging" in name]
+
+
+def test_a_bento_installs_the_lock(store):
+    lock = (store.project / "requirements" / "serving.txt").read_text()
+    installed = (store.bento(1) / "env" / "python" / "requirements.txt").read_text()
+    pins = {line.split(";")[0].split()[0] for line in lock.splitlines() if "==" in line[:60]}
+    assert len(pins) > 30
+    assert [pin for pin in pins if pin not in installed] == []
+    assert installed.count("--hash=sha256:") == lock.count("--hash=sha256:")
+
+
+def test_a_bento_records_its_model_and_labels(store):
+    for version in (1, 2):
+        info = yaml.safe_load((store.bento(version) / "bento.yaml").read_text())
+        (model,) = info["models"]
+        assert model["alias"] == "champion"
+        assert model["tag"].startswith(f"genre_classifier:v{version}-")
+        assert info["labels"]["registry_version"] == str(version)
+        assert info["labels"]["git_commit"] == "0a1b2c3"
+        assert {"name": "BENTOML_DO_NOT_TRACK", "value": "True", "stage": "all"} in info["envs"]
+
+
+def test_the_model_is_a_sealed_bundle_without_what_serving_does_not_need(store):
+    folder = next((store.home / "models" / "genre_classifier").glob("v1-*"))
+    assert {path.name for path in folder.iterdir()} == {INFO, ONNX, FILTERS, "model.yaml"}
+    assert set(Bundle(folder).info.sha256) == {ONNX, FILTERS}
+
+
+def test_packaging_again_builds_nothing_and_is_silent(
+    store, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(packaging, "_run_child", lambda *_: pytest.fail("was built again"))
+    tag = package(store.bundles[2], version=2, labels={}, project=store.project)
+    assert tag == store.tags[2]
+    assert capfd.readouterr() == ("", "")
+
+
+def test_packaging_an_earlier_version_again_makes_it_latest(store):
+    package(store.bundles[1], version=1, labels={}, project=store.project)
+    assert f"genre_classifier:{latest(store.home, 'bentos')}" == store.tags[1]
+    assert latest(store.home, "models").startswith("v1-")
+    package(store.bundles[2], version=2, labels={}, project=store.project)
+    assert f"genre_classifier:{latest(store.home, 'bentos')}" == store.tags[2]
+
+
+@pytest.mark.slow
+def test_changed_service_code_gives_a_new_tag_of_the_same_model(
+    home: Path, project: Path, bundle_maker: BundleMaker, capfd: pytest.CaptureFixture[str]
+):
+    bundle = bundle_maker()
+    before = dict(os.environ), Path.cwd(), list(sys.path)
+    first = package(bundle, version=3, labels={}, project=project)
+    service = project / "genre_mlops" / "serving" / "service.py"
+    service.write_text(service.read_text() + "# changed\n")
+    second = package(bundle, version=3, labels={}, project=project)
+    (project / "requirements" / "serving.txt").open("a").write("# changed\n")
+    third = package(bundle, version=3, labels={}, project=project)
+    assert len({first, second, third}) == 3
+    assert len(versions(home, "bentos")) == 3
+    assert len(versions(home, "models")) == 1
+    assert f"genre_classifier:{latest(home, 'bentos')}" == third
+    built = home / "bentos" / second.replace(":", "/") / "src" / service.relative_to(project)
+    assert built.read_text().endswith("# changed\n")
+    assert not list((home / "tmp").iterdir())
+    assert capfd.readouterr() == ("", "")
+    assert before == (dict(os.environ), Path.cwd(), list(sys.path))
+
+
+def test_other_files_of_the_project_do_not_change_the_tag(project: Path):
+    before = packaging._bento_digest("v1-x", project)
+    (project / "data.csv").write_text("other\n")
+    (project / "genre_mlops" / "serving" / "packaging.py").write_text("")
+    assert packaging._bento_digest("v1-x", project) == before
+    assert packaging._bento_digest("v2-x", project) != before
+
+
+def test_another_network_gives_another_model(bundle_maker: BundleMaker):
+    infos = [Bundle(bundle_maker(f"b{seed}", seed=seed)).info for seed in (1, 2)]
+    relabelled = infos[0].model_copy(update={"genres": ("a", "b", "c")})
+    assert len({packaging._model_digest(info) for info in [*infos, relabelled]}) == 3
+
+
+@pytest.mark.slow
+def test_killed_while_it_publishes_it_works_the_next_time(
+    home: Path, project: Path, bundle_maker: BundleMaker, monkeypatch: pytest.MonkeyPatch
+):
+    bundle = bundle_maker()
+    publish = packaging._publish
+
+    def killed_before_the_bento(made: Path, place: Path) -> None:
+        if place.parts[-3] == "bentos":
+            raise KeyboardInterrupt
+        publish(made, place)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(packaging, "_publish", killed_before_the_bento)
+        with pytest.raises(KeyboardInterrupt):
+            package(bundle, version=1, labels={}, project=project)
+    assert len(versions(home, "models")) == 1
+    assert not (home / "bentos" / "genre_classifier").exists()
+    tag = package(bundle, version=1, labels={}, project=project)
+    assert (home / "bentos" / tag.replace(":", "/") / "bento.yaml").is_file()
+
+
+@pytest.mark.slow
+def test_bentoml_build_by_hand_takes_the_model_packaged_last(
+    home: Path, project: Path, bundle_maker: BundleMaker
+):
+    for version in (1, 2):
+        bundle = bundle_maker(f"bundle{version}", seed=version)
+        package(bundle, version=version, labels={}, project=project)
+    command = [sys.executable, "-m", "bentoml", "build", "--output", "tag"]
+    done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=True)
+    built = done.stdout.strip().removeprefix("__tag__:")
+    info = yaml.safe_load((home / "bentos" / built.replace(":", "/") / "bento.yaml").read_text())
+    assert info["models"][0]["tag"].startswith("genre_classifier:v2-")
+    assert f"genre_classifier:{latest(home, 'bentos')}" == built
+
+
+def test_a_damaged_bundle_is_refused(home: Path, bundle_maker: BundleMaker):
+    bundle = bundle_maker()
+    (bundle / ONNX).write_bytes(b"other")
+    with pytest.raises(GenreError, match="sha256 differs"):
+        package(bundle, version=1, labels={}, project=PROJECT)
+    assert not home.exists()
+
+
+def test_a_folder_without_a_bentofile_is_refused(
+    home: Path, bundle_maker: BundleMaker, tmp_path: Path
+):
+    del home
+    with pytest.raises(GenreError, match=r"bentofile\.yaml cannot be read"):
+        package(bundle_maker(), version=1, labels={}, project=tmp_path)
+
+
+def test_a_missing_ingredient_is_named(home: Path, bundle_maker: BundleMaker, project: Path):
+    del home
+    (project / "genre_mlops" / "audio.py").unlink()
+    with pytest.raises(GenreError, match=r"genre_mlops/audio\.py: not a file of"):
+        package(bundle_maker(), version=1, labels={}, project=project)
+
+
+@pytest.mark.slow
+def test_what_bentoml_cannot_build_leaves_nothing(
+    home: Path, bundle_maker: BundleMaker, project: Path
+):
+    service = project / "genre_mlops" / "serving" / "service.py"
+    service.write_text("import no_such_module\n")
+    with pytest.raises(GenreError, match="no_such_module"):
+        package(bundle_maker(), version=1, labels={}, project=project)
+    assert not list(home.rglob("genre_classifier"))
+    assert not list((home / "tmp").iterdir())
+
+
+def test_a_home_that_is_no_folder_is_an_error_that_says_so(home: Path, bundle_maker: BundleMaker):
+    home.write_text("a file")
+    with pytest.raises(GenreError, match="BENTOML_HOME names another"):
+        package(bundle_maker(), version=1, labels={}, project=PROJECT)
+
+
+@pytest.mark.slow
+def test_a_deleted_model_comes_back(home: Path, project: Path, bundle_maker: BundleMaker):
+    bundle = bundle_maker()
+    tag = package(bundle, version=1, labels={}, project=project)
+    (model,) = versions(home, "models")
+    shutil.rmtree(home / "models" / "genre_classifier" / model)
+    assert package(bundle, version=1, labels={}, project=project) == tag
+    assert versions(home, "models") == [model]

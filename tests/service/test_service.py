@@ -1,0 +1,174 @@
+"""The service in this process: what it answers to recordings, and to what is none."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import bentoml
+import numpy as np
+import pytest
+import soundfile
+from starlette.testclient import TestClient
+
+from genre_mlops.learning.bundle import Bundle
+from genre_mlops.serving import service as module
+
+Recording = Callable[..., Path]
+
+
+@pytest.fixture(scope="module")
+def client(store) -> Iterator[TestClient]:
+    service = bentoml.load(store.tags[1])
+    with TestClient(service.to_asgi()) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def bundle(store) -> Bundle:
+    return Bundle(store.bundles[1], threads=1)
+
+
+def post(client: TestClient, path: Path, **form: object):
+    return client.post("/predict", files={"audio": (path.name, path.read_bytes())}, data=form)
+
+
+@pytest.mark.parametrize("name", ["clip.wav", "clip.flac", "clip.mp3", "clip.ogg"])
+def test_answers_what_the_bundle_says(client, bundle, recording: Recording, name: str):
+    path = recording(name)
+    answer = post(client, path).json()
+    expected = bundle.predict(path)
+    got = {item["genre"]: item["probability"] for item in answer["probabilities"]}
+    assert list(got) == list(expected.probabilities)
+    assert got == pytest.approx(expected.probabilities, abs=1e-12)
+    assert answer["genre"] == expected.genre
+    assert answer["duration_s"] == pytest.approx(expected.duration_s)
+
+
+def test_probabilities_fall_and_sum_to_one(client, recording: Recording):
+    values = [item["probability"] for item in post(client, recording()).json()["probabilities"]]
+    assert values == sorted(values, reverse=True)
+    assert sum(values) == pytest.approx(1)
+    assert len(values) == 3
+
+
+def test_names_the_model_and_that_it_is_synthetic(client, recording: Recording, store):
+    answer = post(client, recording()).json()
+    model = next((store.home / "models" / "genre_classifier").glob("v1-*")).name
+    assert answer["model"] == {
+        "name": "genre_classifier",
+        "version": 1,
+        "tag": f"genre_classifier:{model}",
+    }
+    assert answer["synthetic"] is True
+    assert answer["warnings"] == []
+
+
+@pytest.mark.parametrize(("top_k", "n_genres"), [(1, 1), (2, 2), (7, 3)])
+def test_top_k_keeps_the_most_probable(client, recording: Recording, top_k: int, n_genres: int):
+    path = recording()
+    everything = post(client, path).json()
+    best = post(client, path, top_k=top_k).json()
+    assert best["probabilities"] == everything["probabilities"][:n_genres]
+
+
+def test_the_name_of_the_file_does_not_matter(client, recording: Recording):
+    content = recording().read_bytes()
+    for name in ("x" * 3_000 + ".wav", "../../etc/passwd", "clip", "clip.exe"):
+        answer = client.post("/predict", files={"audio": (name, content, "text/plain")})
+        assert answer.status_code == 200
+
+
+def test_warns_of_a_file_that_is_cut_short(client, recording: Recording):
+    path = recording(duration_s=5.0)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert post(client, path).json()["warnings"] == ["the file is cut short: its end is missing"]
+
+
+def test_warns_of_less_than_a_segment(client, recording: Recording):
+    warnings = post(client, recording(duration_s=0.5)).json()["warnings"]
+    assert len(warnings) == 1
+    assert "shorter than the 1.3 s" in warnings[0]
+
+
+def test_model_says_what_it_is(client):
+    about = client.post("/model").json()
+    assert about["genres"] == ["blues", "disco", "metal"]
+    assert about["model"]["version"] == 1
+    assert about["provenance"] == {"run_id": "run-1"}
+    assert about["segment_s"] == pytest.approx(40 * 256 / 8_000)
+    assert about["synthetic"] is True
+
+
+def unusable(folder: Path, kind: str) -> bytes:
+    mp3 = folder / "noise.mp3"
+    soundfile.write(mp3, np.random.default_rng(0).normal(scale=0.1, size=44_100), 44_100)
+    wav = folder / "silence.wav"
+    soundfile.write(wav, np.zeros(8_000), 8_000)
+    not_finite = folder / "nan.wav"
+    soundfile.write(not_finite, np.full(8_000, np.nan), 8_000, subtype="FLOAT")
+    too_long = folder / "long.flac"
+    soundfile.write(too_long, np.zeros(round((module.MAX_DURATION_S + 1) * 4_000)), 4_000)
+    return {
+        "empty": b"",
+        "text": b"this is a text, whatever its name says",
+        "part of a header": wav.read_bytes()[:30],
+        "header of an mp3": mp3.read_bytes()[:300],
+        "picture": b"\x89PNG\r\n\x1a\n" + bytes(range(256)),
+        "not finite": not_finite.read_bytes(),
+        "too long": too_long.read_bytes(),
+    }[kind]
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("empty", "audio is empty"),
+        ("text", "audio cannot be decoded"),
+        ("part of a header", "audio cannot be decoded"),
+        ("header of an mp3", "audio cannot be decoded"),
+        ("picture", "audio cannot be decoded"),
+        ("not finite", "not finite numbers"),
+        ("too long", "longer than 600 s"),
+    ],
+)
+def test_unusable_audio_is_422_with_the_reason(client, tmp_path: Path, kind: str, reason: str):
+    content = unusable(tmp_path, kind)
+    answer = client.post("/predict", files={"audio": ("clip.wav", content)})
+    assert answer.status_code == 422
+    (body,) = answer.json()
+    assert reason in body["error"]
+    assert "/" not in body["error"]
+
+
+FILE = {"audio": ("clip.wav", b"RIFF")}
+MULTIPART = {"content-type": "multipart/form-data; boundary=x"}
+
+
+@pytest.mark.parametrize(
+    ("request_", "reason"),
+    [
+        ({}, "a file in the field audio"),
+        ({"json": {"audio": "/etc/passwd"}}, "a file in the field audio"),
+        ({"data": {"audio": "/etc/passwd"}}, "a file in the field audio"),
+        ({"data": {"audio": "x"}, "files": {"other": b"x"}}, "a file in the field audio"),
+        ({"data": {"audio": "http://127.0.0.1:9/"}, "files": {"o": b"x"}}, "a file in the field"),
+        ({"content": b"RIFF", "headers": {"content-type": "audio/wav"}}, "a file in the field"),
+        ({"content": b"RIFF", "headers": {"content-type": "multipart/form-data"}}, "malformed"),
+        ({"content": b"RIFF", "headers": MULTIPART}, "malformed"),
+        ({"files": FILE, "data": {"top_k": "0"}}, "top_k: expected an integer"),
+        ({"files": FILE, "data": {"top_k": "-1"}}, "top_k: expected an integer"),
+        ({"files": FILE, "data": {"top_k": "two"}}, "top_k: expected an integer"),
+        ({"files": FILE, "data": {"top_k": ""}}, "top_k: expected an integer"),
+    ],
+)
+def test_a_wrong_form_is_400_with_the_reason(client, request_: dict[str, object], reason: str):
+    answer = client.post("/predict", **request_)
+    assert answer.status_code == 400
+    (body,) = answer.json()
+    assert reason in body["error"]
+
+
+def test_limits_are_in_force(client):
+    del client
+    config = module.GenreClassifier.config
+    assert config["traffic"] == {"timeout": 60, "max_concurrency": 16}
+    assert (config["workers"], config["threads"]) == (1, 2)

@@ -1,0 +1,96 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from genre_mlops.config import FeatureConfig, NetworkConfig
+from genre_mlops.domain import Clip
+from genre_mlops.errors import GenreError
+from genre_mlops.learning.bundle import KERAS, ONNX, Bundle, BundleInfo
+from genre_mlops.learning.export import write_bundle
+from genre_mlops.learning.networks import build_network, load_network
+from tests.music import tune
+
+FEATURES = FeatureConfig(sr=8_000, n_fft=512, hop_length=200, n_mels=24, fmax=4_000)
+NETWORK = NetworkConfig(segment_frames=40, filters=3, n_blocks=2, dense_units=7)
+GENRES = ("a", "b", "c", "d", "e")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("bundle") / "bundle"
+    network = build_network(NETWORK, FEATURES, n_genres=len(GENRES))
+    rng = np.random.default_rng(0)
+    # Fresh networks say nearly the same of everything.
+    weights = network.get_weights()
+    network.set_weights(
+        [w + 0.2 * rng.standard_normal(w.shape) if w.ndim > 1 else w for w in weights]
+    )
+    info = BundleInfo(
+        genres=GENRES,
+        features=FEATURES,
+        segment_frames=NETWORK.segment_frames,
+        synthetic=True,
+        provenance={"seed": 3},
+    )
+    write_bundle(folder, network, info)
+    return folder
+
+
+@pytest.mark.parametrize("duration_s", [0.2, 1.0, 9.7])
+def test_onnx_is_keras(folder: Path, duration_s: float):
+    bundle = Bundle(folder)
+    clip = Clip("tune", tune(seed=1, duration_s=duration_s, sr=8_000).astype("f4"), 8_000)
+    prediction = bundle.predict(clip)
+    n_frames = 1 + clip.y.size // 200
+    assert prediction.segments.shape == (-(-n_frames // 40), 5)
+    assert sum(prediction.probabilities.values()) == pytest.approx(1)
+    assert prediction.genre == max(prediction.probabilities, key=prediction.probabilities.get)
+    assert prediction.segment_starts_s[0] == 0
+
+    rng = np.random.default_rng(2)
+    segments = rng.uniform(-100, 0, (11, 40, 24)).astype(np.float32)
+    keras = load_network(folder / KERAS).predict(segments, verbose=0)
+    np.testing.assert_allclose(bundle.predict_segments(segments), keras, atol=1e-5)
+    assert np.ptp(keras, axis=0).max() > 0.01
+
+
+def test_threads_and_batches_change_nothing(folder: Path):
+    clip = Clip("tune", tune(seed=4, duration_s=30, sr=8_000).astype("f4"), 8_000)
+    one, two = (Bundle(folder, threads=n).predict(clip).segments for n in (1, 2))
+    np.testing.assert_allclose(one, two, atol=1e-6)
+
+
+def test_a_changed_file_is_refused(folder: Path, tmp_path: Path):
+    import shutil
+
+    for name, change in ((ONNX, b"x"), (KERAS, b"x")):
+        copy = tmp_path / name / "bundle"
+        shutil.copytree(folder, copy)
+        (copy / name).write_bytes((copy / name).read_bytes() + change)
+        with pytest.raises(GenreError, match="not the file that was sealed"):
+            Bundle(copy)
+        (copy / name).unlink()
+        with pytest.raises(GenreError, match=f"{name} is missing"):
+            Bundle(copy)
+
+
+def test_what_is_no_bundle_is_said(tmp_path: Path):
+    with pytest.raises(GenreError, match="is no bundle"):
+        Bundle(tmp_path)
+    (tmp_path / "bundle.json").write_text('{"format_version": 2}')
+    with pytest.raises(GenreError, match="is not of this version: format_version"):
+        Bundle(tmp_path)
+
+
+def test_writing_over_an_older_bundle_leaves_only_the_new_one(folder: Path, tmp_path: Path):
+    info = Bundle(folder).info
+    network = load_network(folder / KERAS)
+    place = tmp_path / "bundle"
+    place.mkdir()
+    (place / "old").write_text("")
+    write_bundle(place, network, info)
+    assert {p.name for p in place.iterdir()} == {
+        *("bundle.json", "network.keras", "network.onnx", "mel_filters.npz")
+    }
+    assert [p.name for p in tmp_path.iterdir()] == ["bundle"]

@@ -1,0 +1,109 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from genre_mlops.audio import decode, load_clip, resample
+from genre_mlops.domain import Clip
+from genre_mlops.errors import AudioError
+from tests.music import tune, write_tune
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".au", ".flac", ".aiff", ".ogg", ".mp3"])
+def test_every_format_gives_the_same_clip_from_path_and_bytes(tmp_path: Path, suffix: str):
+    path = write_tune(tmp_path / f"a{suffix}", seed=1, duration_s=2.5, sr=32_000)
+    from_path, from_bytes = decode(path), decode(path.read_bytes())
+    assert from_path.clip.sr == 32_000
+    assert from_path.clip.duration_s == pytest.approx(2.5, abs=0.1)
+    assert not from_path.truncated
+    np.testing.assert_array_equal(from_path.clip.y, from_bytes.clip.y)
+
+
+def test_the_mix_is_the_mean_of_the_channels(tmp_path: Path):
+    channels = np.stack([tune(seed=i, duration_s=20, sr=16_000) for i in range(3)], axis=1) / 3
+    soundfile.write(tmp_path / "a.wav", channels, 16_000, subtype="FLOAT")
+    decoded = decode(tmp_path / "a.wav")
+    assert decoded.n_channels == 3
+    # Read in several blocks: 20 s of three channels is more than one holds.
+    np.testing.assert_allclose(decoded.clip.y, channels.mean(axis=1), atol=1e-7)
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".au", ".aiff", ".ogg", ".mp3"])
+def test_a_lost_end_is_noticed(tmp_path: Path, suffix: str):
+    path = write_tune(tmp_path / f"a{suffix}", seed=2, duration_s=9)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    decoded = decode(path)
+    assert decoded.truncated
+    assert 3 < decoded.clip.duration_s < 6
+
+
+def test_a_flac_with_a_lost_end_is_an_error(tmp_path: Path):
+    path = write_tune(tmp_path / "a.flac", seed=2)
+    path.write_bytes(path.read_bytes()[:20_000])
+    with pytest.raises(AudioError, match="cannot be decoded: flac decoder lost sync"):
+        decode(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("a.wav", b"", r"is empty \(0 bytes\)"),
+        ("a.mp3", b"this is no music\n" * 40, "cannot be decoded: no audio"),
+        ("a.wav", b"RIFF\x10\0\0\0WAVE", "cannot be decoded"),
+        ("a.mp3", b"ID3\x04\0\0\0\0\x7f\x7f", "cannot be decoded"),
+        ("a.m4a", b"\0\0\0 ftypM4A " + b"x" * 200, ".m4a is not supported: convert it"),
+    ],
+)
+def test_what_is_no_audio_is_an_error_with_a_reason(
+    tmp_path: Path, name: str, content: bytes, reason: str
+):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(AudioError, match=reason):
+        decode(tmp_path / name)
+
+
+def test_a_wav_without_samples_and_one_of_infinities(tmp_path: Path):
+    soundfile.write(tmp_path / "none.wav", np.zeros(0), 8_000)
+    with pytest.raises(AudioError, match="holds no samples"):
+        decode(tmp_path / "none.wav")
+    soundfile.write(tmp_path / "inf.wav", np.full(800, np.inf), 8_000, subtype="FLOAT")
+    with pytest.raises(AudioError, match="not finite"):
+        decode(tmp_path / "inf.wav")
+
+
+def test_missing_files_and_folders(tmp_path: Path):
+    with pytest.raises(AudioError, match="No such file"):
+        decode(tmp_path / "gone.wav")
+    with pytest.raises(AudioError, match="cannot be read"):
+        decode(tmp_path)
+
+
+def test_the_limit_on_duration_holds(tmp_path: Path):
+    path = write_tune(tmp_path / "a.wav", seed=3, duration_s=4)
+    assert decode(path, max_duration_s=4).clip.duration_s == 4
+    with pytest.raises(AudioError, match=r"is longer than 3\.5 s"):
+        decode(path, track_id="a", max_duration_s=3.5)
+
+
+@pytest.mark.parametrize(("sr", "to_sr"), [(44_100, 22_050), (32_000, 22_050), (8_000, 22_050)])
+def test_resampling_keeps_a_tone(sr: int, to_sr: int):
+    t = np.arange(3 * sr) / sr
+    tone = Clip("tone", np.sin(2 * np.pi * 1_000 * t).astype(np.float32), sr)
+    at = resample(tone, to_sr)
+    assert at.y.dtype == np.float32
+    assert at.duration_s == pytest.approx(3, abs=1e-3)
+    spectrum = np.abs(np.fft.rfft(at.y[: 2 * to_sr]))
+    assert np.argmax(spectrum) / 2 == pytest.approx(1_000, abs=1)
+
+
+def test_loading_real_recordings(real_data: Path):
+    paths = sorted((real_data / "cc").glob("*.mp3")) + sorted((real_data / "cc").glob("*.ogg"))
+    assert len(paths) == 8
+    for path in paths:
+        decoded = decode(path)
+        assert (decoded.n_channels, decoded.truncated) == (2, False), path.name
+        assert load_clip(path, sr=22_050).duration_s == pytest.approx(
+            decoded.clip.duration_s, abs=1e-3
+        )

@@ -1,0 +1,56 @@
+import os
+import time
+
+import pytest
+
+from genre_mlops.engine import Engine
+
+
+def square(x: int) -> int:
+    return x * x
+
+
+def pid(x: int) -> int:
+    time.sleep(0.2)
+    return os.getpid()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_map_gives_every_result_and_tells_how_far_it_is(workers: int):
+    told: list[tuple[str, int, int]] = []
+    engine = Engine(workers, lambda *step: told.append(step))
+    assert sorted(engine.map(square, range(7), label="squares")) == [0, 1, 4, 9, 16, 25, 36]
+    assert told == [("squares", n, 7) for n in range(8)]
+
+
+def test_several_workers_are_several_processes():
+    found = set(Engine(2).map(pid, range(4), label="pids"))
+    assert len(found) == 2
+    assert os.getpid() not in found
+    assert set(Engine(1).map(pid, range(2), label="pids")) == {os.getpid()}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_stream_draws_an_item_when_a_worker_is_free(workers: int):
+    drawn: list[int] = []
+
+    def items():
+        for i in range(9):
+            drawn.append(i)
+            yield i
+
+    stream = Engine(workers).stream(pid, items())
+    next(stream)
+    # At the most: one done, one for each worker, and one in hand.
+    assert len(drawn) <= 2 * workers + 1
+    assert len(list(stream)) == 8
+
+
+def test_nothing_to_do_does_nothing():
+    assert list(Engine(2).map(square, [], label="none")) == []
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_error_ends_the_map(workers: int):
+    with pytest.raises(TypeError):
+        list(Engine(workers).map(square, [1, "a", 3], label="squares"))
