@@ -109,8 +109,8 @@ class NetworkConfig(Section):
 class TrainingConfig(Section):
     """How one network is trained."""
 
-    epochs: Annotated[int, Field(ge=1, le=10_000)] = 30
-    batch_size: Annotated[int, Field(ge=1, le=4_096)] = 32
+    epochs: Annotated[int, Field(ge=1, le=10_000)] = 20
+    batch_size: Annotated[int, Field(ge=1, le=4_096)] = 16
     crops_per_track: Count = 4
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 3e-3
     warmup_share: Share = 0.1
@@ -123,7 +123,7 @@ class TrainingConfig(Section):
 class SearchConfig(Section):
     """How hyperparameters are searched."""
 
-    trials: Annotated[int, Field(ge=1, le=100_000)] = 5
+    trials: Annotated[int, Field(ge=1, le=100_000)] = 4
     workers: Annotated[int, Field(ge=1, le=1_024)] = 1
     startup_trials: Annotated[int, Field(ge=1)] = 4
     pruning_warmup_epochs: Annotated[int, Field(ge=0)] = 5

