@@ -102,9 +102,11 @@ class ProgressBars:
     ) -> None:
         self._bars.stop()
 
-    def __call__(self, label: str, n_done: int, n_total: int) -> None:
+    def __call__(self, label: str, n_done: int, n_total: int, *, told: bool = False) -> None:
         """Show that `n_done` of `n_total` are done."""
         if not out.is_terminal:
+            if told:
+                return
             now = time.monotonic()
             if n_done == 0:
                 self._last_line_s = now

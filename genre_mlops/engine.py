@@ -11,12 +11,15 @@ from genre_mlops.domain import ITEM, RESULT
 class Progress(Protocol):
     """Told how far a long job is; a door draws it."""
 
-    def __call__(self, label: str, n_done: int, n_total: int) -> None:
-        """`n_done` of `n_total` items of the job called `label` are done."""
+    def __call__(self, label: str, n_done: int, n_total: int, *, told: bool = False) -> None:
+        """`n_done` of `n_total` items of the job called `label` are done.
+
+        `told` says that the job writes a line of its own for each item: only a bar is wanted.
+        """
         ...
 
 
-def silent(label: str, n_done: int, n_total: int) -> None:
+def silent(label: str, n_done: int, n_total: int, *, told: bool = False) -> None:
     """Draw nothing."""
 
 

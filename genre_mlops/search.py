@@ -166,11 +166,11 @@ def search(plan: SearchPlan, engine: Engine) -> BestTrial:
         _log.info("study %s goes on after %d of %d trials", study.study_name, n_done, budget)
     threads = available_cores() // engine.workers or 1 if engine.workers > 1 else 0
     tasks = ((plan, study.study_name, n, threads) for n in range(n_done, budget))
-    engine.progress("search", n_done, budget)
+    engine.progress("search", n_done, budget, told=True)
     for line in engine.stream(run_trial, tasks):
         n_done += 1
-        _log.info("%s; %s", line, _best_so_far(study))
-        engine.progress("search", n_done, budget)
+        _log.info("%s; %s; %d of %d", line, _best_so_far(study), n_done, budget)
+        engine.progress("search", n_done, budget, told=True)
     return _best(study, plan)
 
 
