@@ -1,7 +1,6 @@
 """One row a file: what is in it, or why it cannot be used. An unchanged file is not read twice."""
 
 import hashlib
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,11 +13,14 @@ from genre_mlops.audio import decode
 from genre_mlops.datasets.base import Listing
 from genre_mlops.domain import Mapper, Track
 from genre_mlops.errors import AudioError
+from genre_mlops.files import replacing
 from genre_mlops.processes import quiet_stderr
 
 if TYPE_CHECKING:
     import pandas as pd
 
+# What is longer is not read to its end: a worker's memory is bounded by this.
+LONGEST_S = 3_600.0
 FILES_PER_TASK = 16
 SAVE_EVERY_TASKS = 64
 SILENCE_DBFS = -60.0
@@ -105,11 +107,12 @@ def read_file(track: Track) -> Reading:
     """Decode one file and measure it."""
     key = _key(track.path)
     try:
-        sha256 = hashlib.sha256(track.path.read_bytes()).hexdigest()
+        with track.path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         return Reading(*key, error=f"cannot be read: {error.strerror or error}")
     try:
-        decoded = decode(track.path, track_id=track.track_id)
+        decoded = decode(track.path, track_id=track.track_id, max_duration_s=LONGEST_S)
     except AudioError as error:
         return Reading(*key, sha256=sha256, error=error.reason)
     y = decoded.clip.y
@@ -164,7 +167,5 @@ def _read_cache(cache: Path) -> dict[tuple[str, int, int], Reading]:
 def _write_cache(cache: Path, known: dict[tuple[str, int, int], Reading]) -> None:
     import pandas as pd
 
-    cache.parent.mkdir(parents=True, exist_ok=True)
-    partial = cache.with_name(f".{cache.name}.{os.getpid()}")
-    pd.DataFrame([asdict(reading) for reading in known.values()]).to_parquet(partial)
-    partial.replace(cache)
+    with replacing(cache) as partial:
+        pd.DataFrame([asdict(reading) for reading in known.values()]).to_parquet(partial)

@@ -46,7 +46,7 @@ class QualityConfig(Section):
     """What a usable file and a usable set are."""
 
     min_duration_s: Seconds = 3.0
-    max_duration_s: Seconds = 3_600.0
+    max_duration_s: Annotated[float, Field(gt=0, le=3_600)] = 3_600.0
     min_sr: Annotated[int, Field(ge=4_000)] = 8_000
     min_rms_dbfs: Dbfs = -60.0
     max_silence_share: Annotated[float, Field(ge=0, le=1)] = 0.8

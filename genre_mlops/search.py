@@ -21,6 +21,7 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from optuna.trial import TrialState
 
+import genre_mlops
 from genre_mlops import tracking
 from genre_mlops.config import Config
 from genre_mlops.engine import Engine, available_cores
@@ -75,11 +76,6 @@ class SearchPlan:
     experiment_id: str
     parent_run_id: str
 
-    @property
-    def storage_url(self) -> str:
-        """Optuna's database."""
-        return f"sqlite:///{self.folder / 'search.db'}"
-
 
 @dataclass(frozen=True)
 class BestTrial:
@@ -129,6 +125,7 @@ def study_key(config: Config, split_digest: str) -> str:
     How many workers there are decides only when.
     """
     parts: dict[str, Any] = {
+        "code": genre_mlops.__version__,
         "split": split_digest,
         "space": {key: str(space) for key, space in search_space(config).items()},
         "config": config.model_dump(
@@ -174,12 +171,17 @@ def search(plan: SearchPlan, engine: Engine) -> BestTrial:
     return _best(study, plan)
 
 
-def end_study(plan: SearchPlan, best: BestTrial) -> None:
-    """Mark a search as over, so that the next one starts anew, and drop the losers' networks."""
-    _load_study(plan, best.study).set_user_attr(FINISHED, True)
-    for path in best.network.parent.glob("trial-*.keras"):
-        if path != best.network:
-            path.unlink()
+def end_study(bundle: Path) -> None:
+    """Mark the search that made a bundle as over, and drop its trials' networks.
+
+    The next search with the same digest starts anew.
+    """
+    folder = bundle.parent
+    storage = optuna.storages.RDBStorage(_storage_url(folder.parent), skip_table_creation=True)
+    study = optuna.load_study(study_name=folder.name, storage=storage)
+    study.set_user_attr(FINISHED, True)
+    for path in folder.glob("trial-*.keras"):
+        path.unlink()
 
 
 def newest_bundle(folder: Path, config: Config, split_digest: str) -> Path:
@@ -308,7 +310,7 @@ def _open_study(plan: SearchPlan) -> optuna.Study:
     """Take up the newest study of this key that a dead process left, or begin another."""
     _quieten()
     plan.folder.mkdir(parents=True, exist_ok=True)
-    storage = optuna.storages.RDBStorage(plan.storage_url)
+    storage = optuna.storages.RDBStorage(_storage_url(plan.folder))
     names = [n for n in optuna.get_all_study_names(storage) if n.startswith(f"{plan.key}-")]
     if names:
         study = optuna.load_study(study_name=max(names), storage=storage)
@@ -334,11 +336,15 @@ def _try_config_first(study: optuna.Study, config: Config) -> None:
 
 
 def _load_study(plan: SearchPlan, name: str) -> optuna.Study:
-    storage = optuna.storages.RDBStorage(plan.storage_url, skip_table_creation=True)
+    storage = optuna.storages.RDBStorage(_storage_url(plan.folder), skip_table_creation=True)
     pruner = optuna.pruners.MedianPruner(
         n_startup_trials=2, n_warmup_steps=plan.config.search.pruning_warmup_epochs
     )
     return optuna.load_study(study_name=name, storage=storage, pruner=pruner)
+
+
+def _storage_url(folder: Path) -> str:
+    return f"sqlite:///{folder / 'search.db'}"
 
 
 def _best(study: optuna.Study, plan: SearchPlan) -> BestTrial:

@@ -8,7 +8,6 @@ added, changed or moved costs itself, and no other is computed again.
 """
 
 import hashlib
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,6 +20,7 @@ from genre_mlops.audio import load_clip
 from genre_mlops.config import FeatureConfig
 from genre_mlops.domain import Mapper
 from genre_mlops.errors import AudioError
+from genre_mlops.files import replacing
 from genre_mlops.logmel import LogMel, mel_filters
 
 TRACKS_PER_SHARD = 32
@@ -83,8 +83,8 @@ class FeatureStore:
         ]
         failures: dict[str, str] = {}
         if tasks:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            (self.folder / "features.json").write_text(self.config.model_dump_json(indent=2) + "\n")
+            with replacing(self.folder / "features.json") as note:
+                note.write_text(self.config.model_dump_json(indent=2) + "\n")
             build = partial(build_shard, self.folder, self.config, mel_filters(self.config))
             for failed in run(build, tasks, label="compute features"):
                 failures |= failed
@@ -152,15 +152,11 @@ def build_shard(
     n_frames = [len(S_db) for S_db in spectrograms.values()]
     first = np.concatenate([[0], np.cumsum(n_frames)[:-1]])
     name = f"shard-{hashlib.sha256(' '.join(spectrograms).encode()).hexdigest()[:16]}"
-    partial_npy, partial_index = (folder / f".{name}.{os.getpid()}.{kind}" for kind in ("a", "b"))
-    with partial_npy.open("wb") as file:
-        np.save(file, np.concatenate(list(spectrograms.values())))
-        file.flush()
-        os.fsync(file.fileno())
+    with replacing(folder / f"{name}.npy") as partial_npy:
+        np.save(partial_npy, np.concatenate(list(spectrograms.values())))
     rows = {"sha256": list(spectrograms), "first_frame": first, "n_frames": n_frames}
-    pd.DataFrame(rows).to_parquet(partial_index)
-    partial_npy.replace(folder / f"{name}.npy")
-    partial_index.replace(folder / f"{name}.parquet")
+    with replacing(folder / f"{name}.parquet") as partial_index:
+        pd.DataFrame(rows).to_parquet(partial_index)
     return failures
 
 

@@ -7,7 +7,7 @@ from genre_mlops import registry, tracking
 from genre_mlops.learning.evaluation import Judged, judge_bundle
 from genre_mlops.learning.gate import Verdict, judge
 from genre_mlops.pictures import confusion_picture
-from genre_mlops.search import newest_bundle
+from genre_mlops.search import end_study, newest_bundle
 from pipelines import features, validate
 from pipelines.job import Job, start
 
@@ -46,6 +46,8 @@ def run(job: Job, data: validate.Validated, bundle: Path) -> Registered:
         if verdict.promote:
             registry.promote(name, version)
         registry.note_verdict(name, version, verdict)
+        # From here on the same command starts a new search; until here it goes on with this one.
+        end_study(bundle)
     return Registered(name, version, ours, verdict)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from genre_mlops import tracking
 from genre_mlops.engine import Engine, stop_workers
 from genre_mlops.learning.bundle import BundleInfo
-from genre_mlops.search import BestTrial, SearchPlan, end_study, search, study_key
+from genre_mlops.search import BestTrial, SearchPlan, search, study_key
 from pipelines import features, validate
 from pipelines.job import Job, start
 
@@ -49,7 +49,6 @@ def run(job: Job, data: validate.Validated) -> tuple[BestTrial, Path]:
         )
         bundle = folder / best.study / "bundle"
         write_bundle(bundle, load_network(best.network), info)
-        end_study(plan, best)
     return best, bundle
 
 

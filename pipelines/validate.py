@@ -8,6 +8,7 @@ import pandas as pd
 from genre_mlops import tracking
 from genre_mlops.catalog import build_catalog
 from genre_mlops.datasets import Dataset, open_dataset
+from genre_mlops.files import replacing
 from genre_mlops.quality import inspect
 from genre_mlops.quality.report import quality_report
 from genre_mlops.splits import split_digest
@@ -48,13 +49,13 @@ def run(job: Job) -> Validated:
     with tracking.open_run("validate"):
         source.prepare(job.engine.map)
         listing = source.listing()
-        cache = job.workspace / "catalogs" / f"{source.name}.parquet"
+        cache = job.workspace / "catalogs" / f"{source.name or 'root'}.parquet"
         catalog = build_catalog(listing, cache=cache, run=job.engine.map)
         found = inspect(catalog, job.config.quality, job.config.split)
         digest, usable = split_digest(found.usable), found.usable
         path = job.workspace / "splits" / f"{digest}.parquet"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        usable.to_parquet(path)
+        with replacing(path) as partial:
+            usable.to_parquet(partial)
         tracking.log_metrics({**found.metrics(), "passed_over_files": len(listing.passed_over)})
         tracking.log_text(quality_report(found, listing, source), "quality/report.html")
         tracking.log_json(found.as_json(), "quality/checks.json")

@@ -1,5 +1,7 @@
 """A folder with one subfolder for each genre: `genre/track.wav` or `genre/artist/track.wav`."""
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from genre_mlops.datasets.base import AUDIO_SUFFIXES, Dataset, Listing
@@ -51,14 +53,15 @@ class FolderDataset(Dataset):
         """
         tracks: list[Track] = []
         passed_over: list[str] = []
-        for path in sorted(self.root.rglob("*")):
-            if path.is_dir():
-                continue
+        for path in _files_below(self.root):
             relative = path.relative_to(self.root)
             hidden = any(part.startswith(".") for part in relative.parts)
             depth = len(relative.parts)
-            if hidden or depth < 2 or path.suffix.lower() not in AUDIO_SUFFIXES:
-                passed_over.append(relative.as_posix())
+            # Tables and reports are UTF-8: a name that is not cannot be written into them.
+            readable = relative.as_posix().encode("utf-8", "replace").decode()
+            audio = path.suffix.lower() in AUDIO_SUFFIXES and readable == relative.as_posix()
+            if hidden or depth < 2 or not audio:
+                passed_over.append(readable)
                 continue
             group = f"{relative.parts[0]}/{relative.parts[1]}" if depth > 2 else None
             tracks.append(Track(relative.as_posix(), path, relative.parts[0], group))
@@ -68,4 +71,21 @@ class FolderDataset(Dataset):
                 "<genre>/<track>.wav (or .mp3, .flac, .ogg, .au)"
             )
         tracks.sort(key=lambda track: track.track_id)
-        return Listing(tuple(tracks), tuple(passed_over))
+        return Listing(tuple(tracks), tuple(sorted(passed_over)))
+
+
+def _files_below(root: Path) -> Iterator[Path]:
+    """Yield every file below a folder, through links to folders, each folder once."""
+
+    def refuse(error: OSError) -> None:
+        raise DataError(f"dataset {root}: {error.filename} cannot be read: {error.strerror}")
+
+    seen: set[tuple[int, int]] = set()
+    for folder, subfolders, files in os.walk(root, onerror=refuse, followlinks=True):
+        status = Path(folder).stat()
+        if (status.st_dev, status.st_ino) in seen:
+            subfolders.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        subfolders.sort()
+        yield from (Path(folder, name) for name in sorted(files))

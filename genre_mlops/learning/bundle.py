@@ -5,7 +5,6 @@ Reading a bundle needs neither TensorFlow, librosa nor MLflow, and unpickles not
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from genre_mlops.audio import load_clip
 from genre_mlops.config import FeatureConfig, Section
 from genre_mlops.domain import Clip
 from genre_mlops.errors import GenreError
+from genre_mlops.files import replacing
 from genre_mlops.logmel import LogMel
 from genre_mlops.segments import cut_segments, pool_segments, segment_starts
 
@@ -179,9 +179,8 @@ def write_info(folder: Path, info: BundleInfo) -> BundleInfo:
     """Seal a bundle: note the sha256 of each of its other files and write `bundle.json`."""
     sealed = info.model_copy(update={"sha256": _digests(folder)})
     text = json.dumps(sealed.model_dump(mode="json"), indent=2, sort_keys=True)
-    partial = folder / f".{INFO}.{os.getpid()}"
-    partial.write_text(text + "\n", encoding="utf-8")
-    partial.replace(folder / INFO)
+    with replacing(folder / INFO) as partial:
+        partial.write_text(text + "\n", encoding="utf-8")
     return sealed
 
 

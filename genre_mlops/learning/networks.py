@@ -1,9 +1,9 @@
 """Convolutional networks over log-mel segments, sized by config."""
 
-import os
 from pathlib import Path
 
 from genre_mlops.config import FeatureConfig, NetworkConfig
+from genre_mlops.files import replacing
 from genre_mlops.learning.backend import keras
 
 # Log-mel of music in dB relative to full scale lies around -60, give or take 20.
@@ -56,11 +56,9 @@ def build_network(config: NetworkConfig, features: FeatureConfig, *, n_genres: i
 
 def save_network(network: keras.Model, path: Path) -> None:
     """Write a network without its optimizer; a file half-written is never under the name."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{os.getpid()}.{path.name}")
     bare = keras.Model(network.inputs, network.outputs, name=network.name)
-    bare.save(partial)
-    partial.replace(path)
+    with replacing(path) as partial:
+        bare.save(partial)
 
 
 def load_network(path: Path) -> keras.Model:

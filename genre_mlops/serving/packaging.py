@@ -21,6 +21,7 @@ from typing import Any
 import yaml
 
 from genre_mlops.errors import GenreError
+from genre_mlops.files import replacing
 from genre_mlops.learning.bundle import FILTERS, ONNX, Bundle, BundleInfo, read_info, write_info
 
 logger = logging.getLogger(__name__)
@@ -195,9 +196,8 @@ def _point_latest(item: Path) -> None:
     BentoML keeps the version in a file named `latest` beside the versions, and only ever advances
     it to an item created later, which would undo no promotion.
     """
-    partial = item.parent / f".latest.{os.getpid()}"
-    partial.write_text(item.name, encoding="utf-8")
-    partial.replace(item.parent / "latest")
+    with replacing(item.parent / "latest") as partial:
+        partial.write_text(item.name, encoding="utf-8")
 
 
 def _make(job: Mapping[str, Any]) -> None:

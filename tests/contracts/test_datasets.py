@@ -51,33 +51,39 @@ class DatasetContract:
 
 class TestFolder(DatasetContract):
     @pytest.fixture(scope="class")
-    def root(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    @classmethod
+    def root(cls, tmp_path_factory: pytest.TempPathFactory) -> Path:
         root = make_hard_folder(tmp_path_factory.mktemp("folder") / "music")
         write_tune(root / "hum" / "an artist" / "a.wav", seed=40)
         return root
 
     @pytest.fixture(scope="class")
-    def dataset(self, root: Path) -> Dataset:
+    @classmethod
+    def dataset(cls, root: Path) -> Dataset:
         return FolderDataset(root)
 
     @pytest.fixture(scope="class")
-    def same(self, root: Path) -> Dataset:
+    @classmethod
+    def same(cls, root: Path) -> Dataset:
         return FolderDataset(root)
 
 
 class TestDemo(DatasetContract):
     @pytest.fixture(scope="class")
-    def root(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    @classmethod
+    def root(cls, tmp_path_factory: pytest.TempPathFactory) -> Path:
         return tmp_path_factory.mktemp("demo")
 
     @pytest.fixture(scope="class")
-    def dataset(self, root: Path) -> Dataset:
+    @classmethod
+    def dataset(cls, root: Path) -> Dataset:
         made = DemoDataset(root, n_tracks=12, duration_s=10)
         made.prepare(sequential)
         return made
 
     @pytest.fixture(scope="class")
-    def same(self, root: Path) -> Dataset:
+    @classmethod
+    def same(cls, root: Path) -> Dataset:
         return DemoDataset(root, n_tracks=12, duration_s=10)
 
     def test_what_is_listed_is_whole(self, dataset: Dataset):

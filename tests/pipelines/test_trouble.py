@@ -42,8 +42,12 @@ def test_a_data_set_that_is_not_there_is_exit_code_3(place: Place):
 @pytest.mark.slow
 def test_a_hard_folder_is_cleaned_named_and_used(place: Place, hard_folder: Path):
     done = place.pipeline(
-        ["--dataset", str(hard_folder), "--trials", "1", "--epochs", "2", "--set", TINY]
+        [
+            *("--dataset", str(hard_folder), "--trials", "3", "--epochs", "2", "--workers", "2"),
+            *("--set", TINY),
+        ]
     )
+    assert len(runs_of(place, "trial")) == 3
     for track, reason in HARD_FOLDER_REASONS.items():
         line = next(line for line in done.stdout.splitlines() if track in line)
         assert reason in line

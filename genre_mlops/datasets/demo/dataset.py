@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,6 +14,7 @@ from genre_mlops.datasets.demo.artists import place
 from genre_mlops.datasets.demo.soundfont import SR
 from genre_mlops.domain import Mapper, Track
 from genre_mlops.errors import ConfigError
+from genre_mlops.files import replacing
 
 COMPOSITION_VERSION = 1
 """Raised with every change that changes a rendered byte."""
@@ -127,8 +127,6 @@ def render_tracks(rendering: Rendering, indices: Sequence[int]) -> int:
         piece, artist = compose(rendering.seed, index, rendering.duration_s)
         y = render(piece, artist, n_samples, render_rng(rendering.seed, index))
         path = rendering.folder / track_path(index)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-        sf.write(unfinished, y, SR, subtype="PCM_16", format="WAV")
-        unfinished.replace(path)
+        with replacing(path) as unfinished:
+            sf.write(unfinished, y, SR, subtype="PCM_16", format="WAV")
     return len(indices)

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,25 @@ def test_genre_group_and_id_come_from_the_path(tmp_path: Path):
         ("tango/x.ogg", "tango", None),
     ]
     assert listing.passed_over == (".git/rock/y.wav", "loose.wav", "readme.txt")
+
+
+def test_links_to_genre_folders_are_followed_and_loops_end(tmp_path: Path):
+    write_tune(tmp_path / "elsewhere" / "a.wav", seed=1)
+    (tmp_path / "music" / "blues").mkdir(parents=True)
+    (tmp_path / "music" / "rock").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "music" / "blues" / "up").symlink_to(tmp_path / "music")
+    listing = FolderDataset(tmp_path / "music").listing()
+    assert [track.track_id for track in listing.tracks] == ["rock/a.wav"]
+
+
+def test_names_of_every_kind(tmp_path: Path):
+    for name in ("hip hop/a,b;c'd\"e.wav", "hip hop/ünï 音楽.wav", "r&b/50%.wav"):
+        write_tune(tmp_path / name, seed=1)
+    (Path(os.fsdecode(bytes(tmp_path / "r&b") + b"/\xff\xfe.wav"))).write_bytes(b"")
+    listing = FolderDataset(tmp_path).listing()
+    assert {track.genre for track in listing.tracks} == {"hip hop", "r&b"}
+    assert len(listing.tracks) == 3
+    assert listing.passed_over == ("r&b/??.wav",)
 
 
 def test_what_is_no_data_set_is_said(tmp_path: Path):
