@@ -59,7 +59,7 @@ def predict(
     else:
         if champion.bundle.info.synthetic:
             err.print("[yellow]note:[/yellow] the champion was trained on synthetic music")
-        out.print(predictions.as_table(answers, top=top))
+        out.print(predictions.as_table(answers, below=source, top=top))
     bad = [answer for answer in answers if answer.error]
     if bad:
         raise typer.Exit(AudioError.exit_code)

@@ -100,7 +100,8 @@ class ProgressBars:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._bars.stop()
+        if out.is_terminal:
+            self._bars.stop()
 
     def __call__(self, label: str, n_done: int, n_total: int, *, told: bool = False) -> None:
         """Show that `n_done` of `n_total` are done."""

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from genre_mlops import registry
+from genre_mlops.catalog import LONGEST_S
 from genre_mlops.datasets.base import AUDIO_SUFFIXES
 from genre_mlops.engine import Progress
 from genre_mlops.errors import AudioError, DataError
@@ -84,22 +85,22 @@ def predict_files(
         try:
             # The mp3 decoder writes its warnings past Python.
             with quiet_stderr():
-                prediction = champion.bundle.predict(path)
+                prediction = champion.bundle.predict(path, max_duration_s=LONGEST_S)
             yield Answer(path, champion, prediction)
         except AudioError as error:
             yield Answer(path, champion, None, error.reason)
         progress("predict", n_done, len(files))
 
 
-def as_table(answers: Sequence[Answer], *, top: int) -> Table:
-    """Lay answers out, a row a file."""
+def as_table(answers: Sequence[Answer], *, below: Path, top: int) -> Table:
+    """Lay answers out, a row a file, named by its path below a folder (or by itself)."""
     table = Table(box=None, pad_edge=False)
     table.add_column("file", overflow="fold")
     table.add_column("genre", style="bold")
     table.add_column(f"most probable {top}" if top > 1 else "probability")
     for answer in answers:
         # As text: file names may hold what rich takes for markup.
-        name = Text(str(answer.path))
+        name = Text(str(answer.path.relative_to(below) if answer.path != below else answer.path))
         if answer.prediction is None:
             table.add_row(name, Text("-"), Text(answer.error or "", style="red"))
             continue

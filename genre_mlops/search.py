@@ -109,6 +109,17 @@ class BestTrial:
     n_trials: int
     n_pruned: int
 
+    def provenance(self) -> dict[str, str | int | float]:
+        """Return what a bundle says of where it comes from."""
+        return {
+            "study": self.study,
+            "trial": self.number,
+            "trial_run_id": self.run_id,
+            "features_digest": self.config.features.digest(),
+            "seed": self.config.seed,
+            "validation_loss": self.validation_loss,
+        }
+
     def summary(self) -> dict[str, float]:
         """Return the figures for the search's run."""
         return {

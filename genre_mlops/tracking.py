@@ -60,6 +60,11 @@ def open_run(step: str, name: str | None = None) -> Iterator[str]:
     """
     nested = mlflow.active_run() is not None
     run = mlflow.start_run(nested=nested, run_name=name or step)
+    if not nested:
+        # Otherwise the UI opens the experiment as one of language models.
+        MlflowClient().set_experiment_tag(
+            run.info.experiment_id, "mlflow.experimentKind", "custom_model_development"
+        )
     mlflow.set_tags({MLFLOW_RUN_NAME: name or step, **_own_tags(step)})
     try:
         yield run.info.run_id

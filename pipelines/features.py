@@ -7,12 +7,12 @@ from genre_mlops import tracking
 from genre_mlops.errors import DataError
 from genre_mlops.store import FeatureStore
 from pipelines import validate
-from pipelines.job import Job, start
+from pipelines.job import Job, Validated, start
 
 _log = logging.getLogger("genre_mlops.features")
 
 
-def run(job: Job, data: validate.Validated) -> FeatureStore:
+def run(job: Job, data: Validated) -> FeatureStore:
     """Build what is missing; raises DataError where a file has changed since it was checked."""
     config = job.config.features
     with tracking.open_run("features"):

@@ -4,15 +4,19 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from genre_mlops.config import Config, load_config
 from genre_mlops.console import ProgressBars, exit_codes, set_up_logging
+from genre_mlops.datasets import Dataset, open_dataset
 from genre_mlops.engine import Engine
 from genre_mlops.errors import ConfigError
 from genre_mlops.settings import Settings
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PROJECT = Path(__file__).resolve().parents[1]
 PRESETS = Path(__file__).with_name("configs")
@@ -42,6 +46,34 @@ class Job:
     config: Config
     workspace: Path
     engine: Engine
+
+
+@dataclass(frozen=True)
+class Validated:
+    """The usable tracks with their splits.
+
+    Attributes
+    ----------
+    source : Dataset
+        Where they come from.
+    catalog : DataFrame
+        Indexed by `track_id`, with `split`.
+    path : Path
+        The same as a Parquet file.
+    digest : str
+        Of content, genres and splits.
+    genres : tuple of str
+        In the order of the labels.
+    n_quarantined : int
+        Files set aside.
+    """
+
+    source: Dataset
+    catalog: "pd.DataFrame"
+    path: Path
+    digest: str
+    genres: tuple[str, ...]
+    n_quarantined: int
 
 
 def start(step: str, line: Callable[[Job], Any]) -> None:
@@ -107,7 +139,6 @@ def find_config(name: str) -> Path:
 def run(step: str, line: Callable[[Job], Any], config: Config) -> None:
     """Run one entry point inside its MLflow run."""
     from genre_mlops import tracking
-    from genre_mlops.datasets import open_dataset
 
     workspace = Settings().workspace
     # What cannot work is said before anything is begun.

@@ -1,13 +1,9 @@
 """The whole line in one process: validate, features, train, register, package."""
 
-from rich.panel import Panel
-from rich.table import Table
-
-from genre_mlops.console import out
-from genre_mlops.registry import CHALLENGER, CHAMPION, version_of
-from genre_mlops.search import BestTrial
+from genre_mlops import tracking
 from pipelines import features, package, register, train, validate
 from pipelines.job import Job, start
+from pipelines.summary import summarise
 
 
 def run(job: Job) -> None:
@@ -17,40 +13,11 @@ def run(job: Job) -> None:
     best, bundle = train.run(job, data)
     registered = register.run(job, data, bundle)
     bento = package.run(job)
+    # The job's own run says what came of it: in the UI the others are folded below it.
+    tracking.log_metrics(registered.judged.metrics())
+    tracking.set_tags({"version": str(registered.version), "bento": bento})
+    tracking.describe(f"{registered.judged.markdown()}\n\n{registered.verdict.reason}")
     summarise(data, best, registered, bento)
-
-
-def summarise(
-    data: validate.Validated, best: BestTrial, registered: register.Registered, bento: str
-) -> None:
-    """Print what came of the run, and what to type next."""
-    synthetic = "synthetic " * data.source.synthetic
-    found = registered.judged.evaluation
-    alias = CHAMPION if registered.verdict.promote else CHALLENGER
-    champion = version_of(registered.name, CHAMPION)
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="bold")
-    table.add_row(
-        "data",
-        f"{data.source.name}: {len(data.catalog)} {synthetic}tracks of {len(data.genres)} genres, "
-        f"{data.n_quarantined} set aside",
-    )
-    table.add_row(
-        "best trial",
-        f"{best.number} of {best.n_trials} ({best.n_pruned} pruned), validation loss "
-        f"{best.validation_loss:.3f}",
-    )
-    table.add_row(
-        f"{synthetic}test score",
-        f"accuracy {found.accuracy.value:.3f}, 95 % interval {found.accuracy.low:.3f} to "
-        f"{found.accuracy.high:.3f}, {len(registered.judged.tracks)} tracks",
-    )
-    table.add_row("version", f"{registered.name} {registered.version}, {alias}")
-    table.add_row("why", registered.verdict.reason)
-    table.add_row("bento", f"{bento} (version {champion})")
-    out.print(Panel(table, title="genre-mlops", expand=False))
-    out.print("next:  [bold]make serve[/bold]   answers on http://127.0.0.1:3000")
-    out.print("       [bold]make ui[/bold]      shows the runs on http://127.0.0.1:5000")
 
 
 if __name__ == "__main__":

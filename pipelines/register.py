@@ -9,7 +9,7 @@ from genre_mlops.learning.gate import Verdict, judge
 from genre_mlops.pictures import confusion_picture
 from genre_mlops.search import end_study, newest_bundle
 from pipelines import features, validate
-from pipelines.job import Job, start
+from pipelines.job import Job, Validated, start
 
 
 @dataclass(frozen=True)
@@ -22,14 +22,14 @@ class Registered:
     verdict: Verdict
 
 
-def run(job: Job, data: validate.Validated, bundle: Path) -> Registered:
+def run(job: Job, data: Validated, bundle: Path) -> Registered:
     """Register a bundle; it becomes the champion if there is none or if it is better."""
-    config, name = job.config, job.config.registry.model
+    name, how = job.config.registry.model, (data.catalog, job.config, job.engine.map)
     with tracking.open_run("register"):
-        ours = judge_bundle(bundle, data.catalog, config, job.engine.map)
-        title = f"Test tracks, {data.source.name}" + (" (synthetic)" * data.source.synthetic)
+        ours = judge_bundle(bundle, *how)
+        picture = confusion_picture(ours.evaluation, title=ours.title)
         tracking.log_metrics(ours.metrics())
-        tracking.log_figure(confusion_picture(ours.evaluation, title=title), "test/confusion.png")
+        tracking.log_figure(picture, "test/confusion.png")
         tracking.log_table(ours.per_genre(), "test/per_genre.json")
         tracking.log_table(ours.per_track(), "test/per_track.json")
         tracking.log_dataset(ours.tracks, name=data.source.name, digest=ours.digest, context="test")
@@ -37,12 +37,9 @@ def run(job: Job, data: validate.Validated, bundle: Path) -> Registered:
         version = registry.register(
             bundle, ours.info, name=name, tags=ours.tags(), description=ours.markdown()
         )
-        champion = registry.find_champion(name)
-        score = None
-        if champion is not None:
-            theirs = judge_bundle(champion.bundle, data.catalog, config, job.engine.map)
-            score = theirs.score(champion.version)
-        verdict = judge(ours.score(version), score)
+        rival = registry.find_champion(name)
+        theirs = judge_bundle(rival.bundle, *how).score(rival.version) if rival else None
+        verdict = judge(ours.score(version), theirs)
         if verdict.promote:
             registry.promote(name, version)
         registry.note_verdict(name, version, verdict)

@@ -7,10 +7,10 @@ from genre_mlops.engine import Engine, stop_workers
 from genre_mlops.learning.bundle import BundleInfo
 from genre_mlops.search import BestTrial, SearchPlan, search, study_key
 from pipelines import features, validate
-from pipelines.job import Job, start
+from pipelines.job import Job, Validated, start
 
 
-def run(job: Job, data: validate.Validated) -> tuple[BestTrial, Path]:
+def run(job: Job, data: Validated) -> tuple[BestTrial, Path]:
     """Search, export the best network, and return it with its bundle's folder."""
     from genre_mlops.learning.export import write_bundle
     from genre_mlops.learning.networks import load_network
@@ -39,12 +39,7 @@ def run(job: Job, data: validate.Validated) -> tuple[BestTrial, Path]:
             provenance={
                 "dataset": data.source.name,
                 "split_digest": data.digest,
-                "features_digest": best.config.features.digest(),
-                "study": best.study,
-                "trial": best.number,
-                "trial_run_id": best.run_id,
-                "seed": config.seed,
-                "validation_loss": best.validation_loss,
+                **best.provenance(),
             },
         )
         bundle = folder / best.study / "bundle"

@@ -1,46 +1,13 @@
 """Step 1: catalog the audio, check it, set bad files aside, split the rest."""
 
-from dataclasses import dataclass
-from pathlib import Path
-
-import pandas as pd
-
 from genre_mlops import tracking
 from genre_mlops.catalog import build_catalog
-from genre_mlops.datasets import Dataset, open_dataset
+from genre_mlops.datasets import open_dataset
 from genre_mlops.files import replacing
 from genre_mlops.quality import inspect
 from genre_mlops.quality.report import quality_report
 from genre_mlops.splits import split_digest
-from pipelines.job import Job, start
-
-
-@dataclass(frozen=True)
-class Validated:
-    """The usable tracks with their splits.
-
-    Attributes
-    ----------
-    source : Dataset
-        Where they come from.
-    catalog : DataFrame
-        Indexed by `track_id`, with `split`.
-    path : Path
-        The same as a Parquet file.
-    digest : str
-        Of content, genres and splits.
-    genres : tuple of str
-        In the order of the labels.
-    n_quarantined : int
-        Files set aside.
-    """
-
-    source: Dataset
-    catalog: pd.DataFrame
-    path: Path
-    digest: str
-    genres: tuple[str, ...]
-    n_quarantined: int
+from pipelines.job import Job, Validated, start
 
 
 def run(job: Job) -> Validated:

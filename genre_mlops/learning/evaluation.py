@@ -48,6 +48,12 @@ class Judged:
         """What the figures' names begin with: a score on synthetic music says so."""
         return "synthetic_test" if self.info.synthetic else "test"
 
+    @property
+    def title(self) -> str:
+        """What pictures of the figures are called."""
+        kind = " (synthetic)" if self.info.synthetic else ""
+        return f"Test tracks, {self.info.provenance.get('dataset', '?')}{kind}"
+
     def metrics(self) -> dict[str, float]:
         """Return accuracy, macro-F1 and log-loss with the ends of their 95 % intervals."""
         found = {"tracks": float(len(self.tracks))}

@@ -55,7 +55,7 @@ class Rule:
             case "ExpectColumnValuesToBeNull":
                 return "is empty"
             case "ExpectColumnValuesToBeInSet":
-                return f"is one of {', '.join(map(str, self.arguments['value_set']))}"
+                return f"is {' or '.join(map(str, self.arguments['value_set']))}"
             case "ExpectColumnUniqueValueCountToBeBetween":
                 return f"has {low} or more different values"
         if low is None:

@@ -35,6 +35,8 @@ class Place:
             "MLFLOW_TRACKING_URI": self.tracking_uri,
             "BENTOML_HOME": str(self.root / "bentoml"),
             "BENTOML_DO_NOT_TRACK": "True",
+            # Started in the place itself, where MLflow then puts its artifacts.
+            "PYTHONPATH": str(PROJECT),
             "COLUMNS": "120",
         }
 
@@ -50,9 +52,9 @@ class Place:
     def run(
         self, command: Sequence[str], *, exit_code: int = 0
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command in the project and check how it ends."""
+        """Run a command in the place and check how it ends."""
         done = subprocess.run(
-            command, cwd=PROJECT, env=self.env, capture_output=True, text=True, check=False
+            command, cwd=self.root, env=self.env, capture_output=True, text=True, check=False
         )
         assert done.returncode == exit_code, f"{done.stdout}\n{done.stderr}"
         return done

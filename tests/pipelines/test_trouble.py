@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.music import HARD_FOLDER_REASONS
-from tests.pipelines.conftest import PROJECT, SMALL, Place
+from tests.pipelines.conftest import SMALL, Place
 from tests.pipelines.runs import champion_of, client, parent_of, runs_of, statuses
 
 TINY = "network.segment_frames=64 network.filters=2 network.n_blocks=2 evaluation.n_bootstrap=100"
@@ -75,7 +75,7 @@ def start_until_a_trial_trains(place: Place, arguments: list[str]) -> subprocess
     """Start the main job and return when its second trial has ended an epoch."""
     process = subprocess.Popen(
         place.command("main", arguments),
-        cwd=PROJECT,
+        cwd=place.root,
         env=place.env,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
