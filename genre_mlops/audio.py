@@ -6,6 +6,8 @@ libsndfile decodes, through soundfile: wav, au, flac, mp3, ogg (Vorbis, Opus), a
 import io
 import math
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,8 +83,7 @@ def decode(
         head = _head(source)
         if not head:
             raise AudioError(name, "is empty (0 bytes)")
-        file = soundfile.SoundFile(io.BytesIO(source) if isinstance(source, bytes) else source)
-        with file:
+        with _open(source) as file:
             if not 1 <= file.samplerate <= _MAX_SR:
                 raise AudioError(name, f"claims a sampling rate of {file.samplerate} Hz")
             blocks = _mono_blocks(file, name, max_duration_s)
@@ -147,10 +148,24 @@ def _mono_blocks(
         blocks.append(block[:, 0].copy() if file.channels == 1 else block.mean(axis=1))
 
 
+@contextmanager
+def _open(source: Path | bytes) -> Iterator[soundfile.SoundFile]:
+    if isinstance(source, bytes):
+        with soundfile.SoundFile(io.BytesIO(source)) as file:
+            yield file
+        return
+    # Never by its name: soundfile would take .raw for samples without a header.
+    with (
+        source.open("rb") as stream,
+        soundfile.SoundFile(stream.fileno(), closefd=False) as file,
+    ):
+        yield file
+
+
 def _head(source: Path | bytes) -> bytes:
     """Return the first bytes after any ID3v2 tag."""
     if isinstance(source, bytes):
-        return source[_id3_size(source[:10]) :][:4096]
+        return source[_id3_size(source[:10]) :][:4096] or source[:10]
     with source.open("rb") as file:
         start = file.read(10)
         file.seek(_id3_size(start))
@@ -190,10 +205,5 @@ def _why_undecodable(source: Path | bytes, error: soundfile.LibsndfileError) -> 
     suffix = source.suffix.lower() if isinstance(source, Path) else ""
     if suffix in UNDECODABLE_SUFFIXES:
         return f"{suffix} is not supported: convert it to flac, wav, ogg or mp3"
-    if isinstance(source, Path) and not source.is_file():
-        return "is no file"
-    # For a stream without one frame of audio libsndfile claims that the file does not exist.
-    reason = error.error_string.strip().removeprefix("Error : ").rstrip(".")
-    if not reason or "does not exist" in reason:
-        reason = "no audio in a format that libsndfile knows"
+    reason = error.error_string.strip().removeprefix("Error : ").rstrip(".") or "no reason given"
     return f"cannot be decoded: {reason[0].lower()}{reason[1:]}"

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # What is longer is not read to its end: a worker's memory is bounded by this.
 LONGEST_S = 3_600.0
+# Part of a cache's name: raise it where the same file would give another reading.
+READING_VERSION = 1
 FILES_PER_TASK = 16
 SAVE_EVERY_TASKS = 64
 SILENCE_DBFS = -60.0
@@ -76,12 +78,13 @@ def build_catalog(listing: Listing, *, cache: Path, run: Mapper) -> "pd.DataFram
     import pandas as pd
 
     known = _read_cache(cache)
-    keys = {track.track_id: _key(track.path) for track in listing.tracks}
-    unread = [track for track in listing.tracks if keys[track.track_id] not in known]
+    found = {str(t.path): known[key] for t in listing.tracks if (key := _key(t.path)) in known}
+    unread = [track for track in listing.tracks if str(track.path) not in found]
     tasks = [unread[i : i + FILES_PER_TASK] for i in range(0, len(unread), FILES_PER_TASK)]
     try:
         for n_done, readings in enumerate(run(read_files, tasks, label="read audio"), start=1):
-            known.update({(r.path, r.size_bytes, r.mtime_ns): r for r in readings})
+            found |= {r.path: r for r in readings}
+            known |= {(r.path, r.size_bytes, r.mtime_ns): r for r in readings}
             if n_done % SAVE_EVERY_TASKS == 0:
                 _write_cache(cache, known)
     finally:
@@ -89,7 +92,7 @@ def build_catalog(listing: Listing, *, cache: Path, run: Mapper) -> "pd.DataFram
             _write_cache(cache, known)
     rows = [
         {"track_id": track.track_id, "genre": track.genre, "group": track.group}
-        | asdict(known[keys[track.track_id]])
+        | asdict(found[str(track.path)])
         for track in listing.tracks
     ]
     columns = ["track_id", "genre", "group", *Reading.__dataclass_fields__]

@@ -29,7 +29,7 @@ def root(
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
     """Operate what `mlflow run .` made: predict with the champion, look after the set-up."""
-    set_up_logging()
+    set_up_logging(err)
     if version:
         out.print(f"genre-mlops {genre_mlops.__version__}")
         raise typer.Exit
@@ -50,7 +50,7 @@ def predict(
     """
     from genre_mlops import predictions
 
-    with exit_codes(), ProgressBars() as progress:
+    with exit_codes(), ProgressBars(err) as progress:
         files = predictions.find_audio(source)
         champion = predictions.open_champion(model)
         answers = list(predictions.predict_files(champion, files, progress))

@@ -15,7 +15,6 @@ from genre_mlops.errors import ConfigError
 Hz = Annotated[float, Field(ge=0)]
 Seconds = Annotated[float, Field(gt=0)]
 Samples = Annotated[int, Field(gt=0)]
-Frames = Annotated[int, Field(gt=0)]
 Count = Annotated[int, Field(gt=0)]
 Dbfs = Annotated[float, Field(le=0, ge=-200)]
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -37,7 +36,7 @@ class DataConfig(Section):
 
     dataset: str = "demo"
     """demo, or the path of a folder of genre folders."""
-    demo_tracks: Annotated[int, Field(ge=10, le=100_000)] = 160
+    demo_tracks: Annotated[int, Field(ge=30, le=100_000)] = 160
     demo_duration_s: Annotated[float, Field(ge=10, le=600)] = 30.0
     demo_seed: Annotated[int, Field(ge=0)] = 0
 
@@ -72,6 +71,15 @@ class SplitConfig(Section):
     test_share: Annotated[float, Field(ge=0.05, le=0.5)] = 0.25
     validation_share: Annotated[float, Field(ge=0.05, le=0.5)] = 0.2
     seed: Annotated[int, Field(ge=0)] = 0
+
+    @model_validator(mode="after")
+    def _leaves_enough(self) -> Self:
+        if self.test_share + self.validation_share > 0.8:
+            raise ValueError(
+                f"test_share {self.test_share} and validation_share {self.validation_share} leave "
+                "less than 0.2 to train on"
+            )
+        return self
 
 
 class FeatureConfig(Section):
@@ -172,6 +180,16 @@ class Config(Section):
             _put(tree, key, value)
         return _checked(tree)
 
+    def override_texts(self, texts: Iterable[str]) -> "Config":
+        """Return a copy with overrides `section.key=value` applied, the values read as YAML.
+
+        Raises
+        ------
+        ConfigError
+            One is malformed, its key is unknown or its value is out of range.
+        """
+        return self.override(dict(_parse(text) for text in texts))
+
 
 def load_config(path: Path | None = None, overrides: Iterable[str] = ()) -> Config:
     """Read a YAML file of settings and apply `a.b=c` overrides to it.
@@ -194,7 +212,7 @@ def load_config(path: Path | None = None, overrides: Iterable[str] = ()) -> Conf
         The file cannot be read, a key is unknown, or a value is out of range.
     """
     config = _checked(_read_yaml(path)) if path else Config()
-    return config.override(dict(_parse(text) for text in overrides))
+    return config.override_texts(overrides)
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

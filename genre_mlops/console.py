@@ -31,16 +31,22 @@ _log = logging.getLogger("genre_mlops")
 _LOG_EVERY_S = 20.0
 
 
-def set_up_logging() -> None:
-    """Show our own messages, and of the libraries only warnings; call before importing them."""
+def set_up_logging(console: Console = out) -> None:
+    """Show our own messages, and of the libraries only warnings; call before importing them.
+
+    Parameters
+    ----------
+    console : Console
+        `err` where standard output is for an answer.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    if out.is_terminal:
+    if console.is_terminal:
         handler: logging.Handler = RichHandler(
-            console=out, show_path=False, show_level=False, log_time_format="%X"
+            console=console, show_path=False, show_level=False, log_time_format="%X"
         )
         form = "%(message)s"
     else:
-        handler, form = logging.StreamHandler(sys.stdout), "%(asctime)s %(message)s"
+        handler, form = logging.StreamHandler(console.file), "%(asctime)s %(message)s"
     handler.addFilter(_ours_or_a_warning)
     logging.basicConfig(
         level=logging.WARNING, format=form, datefmt="%X", handlers=[handler], force=True
@@ -77,7 +83,8 @@ class ProgressBars:
     Use it with `with`; the instance itself is the engine's `Progress`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, console: Console = out) -> None:
+        self._console = console
         columns = (
             TextColumn("{task.description:<18}"),
             BarColumn(bar_width=32),
@@ -85,12 +92,12 @@ class ProgressBars:
             TimeElapsedColumn(),
             TimeRemainingColumn(),
         )
-        self._bars = Progress(*columns, console=out, transient=True)
+        self._bars = Progress(*columns, console=console, transient=True)
         self._tasks: dict[str, TaskID] = {}
         self._last_line_s = time.monotonic()
 
     def __enter__(self) -> Self:
-        if out.is_terminal:
+        if self._console.is_terminal:
             self._bars.start()
         return self
 
@@ -100,12 +107,12 @@ class ProgressBars:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if out.is_terminal:
+        if self._console.is_terminal:
             self._bars.stop()
 
     def __call__(self, label: str, n_done: int, n_total: int, *, told: bool = False) -> None:
         """Show that `n_done` of `n_total` are done."""
-        if not out.is_terminal:
+        if not self._console.is_terminal:
             if told:
                 return
             now = time.monotonic()

@@ -76,7 +76,9 @@ def available_cores() -> int:
 
 
 def stop_workers() -> None:
-    """End idle worker processes now, so that what comes next has the memory and the cores."""
-    from joblib.externals.loky import get_reusable_executor
+    """End the worker processes now, busy or not, and free their memory and cores."""
+    from joblib.externals.loky import reusable_executor
 
-    get_reusable_executor().shutdown(wait=True)
+    # Asking loky for its executor would start one.
+    if reusable_executor._executor is not None:
+        reusable_executor._executor.shutdown(wait=True, kill_workers=True)

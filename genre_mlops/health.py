@@ -14,7 +14,6 @@ from rich.text import Text
 
 from genre_mlops import __version__, registry, tracking
 from genre_mlops.engine import available_cores
-from genre_mlops.errors import GenreError
 from genre_mlops.learning.bundle import Bundle
 from genre_mlops.settings import Settings
 
@@ -119,12 +118,12 @@ def _runs() -> Iterator[Finding]:
 
 def _champion(model: str) -> Finding:
     try:
-        found = registry.load_champion(model)
+        found = registry.find_champion(model) if tracking.has_store() else None
+        if found is None:
+            return Finding("champion", "note", f"none of {model} yet: train one with `make run`")
         info = Bundle(found.bundle, threads=1).info
-    except GenreError as error:
-        return Finding("champion", "note", str(error))
-    except Exception as error:  # a registry that cannot be reached, in MLflow's many words
-        return Finding("champion", "wrong", f"{model}: {error}")
+    except Exception as error:  # also a registry that cannot be reached, in MLflow's many words
+        return Finding("champion", "wrong", str(error))
     kind = ", trained on synthetic music" if info.synthetic else ""
     return Finding("champion", "ok", f"{model} {found.version}: {len(info.genres)} genres{kind}")
 

@@ -33,11 +33,14 @@ def confusion_picture(evaluation: Evaluation, *, title: str) -> Figure:
         if counts[row, column]:
             colour = "white" if share[row, column] > 0.55 else _INK
             axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=colour)
-    axes.set_xticks(range(len(genres)), genres, rotation=40, ha="right")
-    axes.set_yticks(range(len(genres)), genres)
+    # A dollar sign in a name is no formula.
+    axes.set_xticks(range(len(genres)), genres, rotation=40, ha="right", parse_math=False)
+    axes.set_yticks(range(len(genres)), genres, parse_math=False)
     axes.set_xlabel("predicted genre")
     axes.set_ylabel("true genre")
-    axes.set_title(f"{title}\naccuracy {evaluation.accuracy}", fontsize=11, color=_INK)
+    axes.set_title(
+        f"{title}\naccuracy {evaluation.accuracy}", fontsize=11, color=_INK, parse_math=False
+    )
     axes.spines[:].set_visible(False)
     figure.colorbar(image, ax=axes, label="share of the true genre's tracks", shrink=0.8)
     return figure

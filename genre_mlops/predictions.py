@@ -65,7 +65,11 @@ def find_audio(source: Path) -> list[Path]:
         raise DataError(f"{source}: there is no such file or folder")
     if not source.is_dir():
         return [source]
-    files = sorted(path for path in source.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES)
+    files = sorted(
+        path
+        for path in source.rglob("*")
+        if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file() and path.name[0] != "."
+    )
     if not files:
         raise DataError(f"{source}: no audio file in this folder or below it")
     return files

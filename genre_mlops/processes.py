@@ -7,6 +7,9 @@ from contextlib import contextmanager
 
 import psutil
 
+# Start times follow the wall clock, which may be set while a process runs.
+_CLOCK_SLACK_S = 60.0
+
 
 def this_process() -> dict[str, str]:
     """Return host, pid and start time: a later process with the same pid has another."""
@@ -23,10 +26,13 @@ def is_gone(process: dict[str, str]) -> bool:
     if process.get("host") != socket.gethostname():
         return False
     try:
-        started = psutil.Process(int(process["pid"])).create_time()
+        found = psutil.Process(int(process["pid"]))
+        if found.status() == psutil.STATUS_ZOMBIE:
+            return True
+        later_s = found.create_time() - float(process["process_started"])
     except psutil.NoSuchProcess:
         return True
-    return f"{started:.2f}" != process.get("process_started")
+    return abs(later_s) > _CLOCK_SLACK_S
 
 
 @contextmanager

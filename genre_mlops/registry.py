@@ -13,7 +13,7 @@ from genre_mlops.learning.gate import Verdict
 
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 _REQUIREMENTS = (
-    *("mlflow", "numpy", "onnxruntime", "pandas", "pydantic", "pydantic-settings", "pyyaml"),
+    *("mlflow", "numpy", "onnxruntime", "pandas", "pydantic", "pyyaml"),
     *("scipy", "soundfile", "soxr"),
 )
 

@@ -11,6 +11,7 @@ import gc
 import hashlib
 import json
 import logging
+import os
 import time
 import warnings
 from dataclasses import dataclass
@@ -64,6 +65,8 @@ class SearchPlan:
         Digest of all that decides the outcome.
     tracking_uri, experiment_id, parent_run_id : str
         Where trials are logged.
+    synthetic : bool
+        Whether scores are on music made for testing: trials say so.
     """
 
     config: Config
@@ -75,6 +78,7 @@ class SearchPlan:
     tracking_uri: str
     experiment_id: str
     parent_run_id: str
+    synthetic: bool
 
 
 @dataclass(frozen=True)
@@ -133,7 +137,7 @@ class BestTrial:
 def study_key(config: Config, split_digest: str) -> str:
     """Return 12 hexadecimal digits of all that decides what a search finds.
 
-    How many workers there are decides only when.
+    But for the number of workers: one that was killed may go on with more or fewer.
     """
     parts: dict[str, Any] = {
         "code": genre_mlops.__version__,
@@ -235,7 +239,9 @@ def run_trial(task: tuple[SearchPlan, str, int, int]) -> str:
         multivariate=True,
     )
     trial = study.ask(search_space(plan.config))
-    log = tracking.TrialLog(plan.experiment_id, plan.parent_run_id, f"trial {trial.number:03d}")
+    kind = "synthetic " if plan.synthetic else ""
+    name = f"{kind}trial {trial.number:03d}"
+    log = tracking.TrialLog(plan.experiment_id, plan.parent_run_id, name)
     trial.set_user_attr("run_id", log.run_id)
     state, status, tags = TrialState.FAIL, "FAILED", {"genre.state": "failed"}
     value: float | None = None
@@ -243,7 +249,7 @@ def run_trial(task: tuple[SearchPlan, str, int, int]) -> str:
     try:
         value = _train(plan, trial, log, threads)
         state, status, tags = TrialState.COMPLETE, "FINISHED", {"genre.state": "complete"}
-        line = f"validation loss {value:.4f}"
+        line = f"{kind}validation loss {value:.4f}"
     except optuna.TrialPruned as reason:
         state, status = TrialState.PRUNED, "KILLED"
         tags = {"genre.state": "pruned", "genre.reason": str(reason)}
@@ -255,8 +261,9 @@ def run_trial(task: tuple[SearchPlan, str, int, int]) -> str:
         tags |= {"genre.reason": str(error)[:5_000]}
         raise
     finally:
-        study.tell(trial.number, value, state)
+        # First the run: whoever took the study over may have ended the trial already.
         log.close(status, tags=tags)
+        study.tell(trial.number, value, state, skip_if_finished=True)
     return f"trial {trial.number}: {line}, {time.monotonic() - began:.0f} s"
 
 
@@ -282,7 +289,11 @@ def _train(plan: SearchPlan, trial: optuna.Trial, log: tracking.TrialLog, thread
     catalog = pd.read_parquet(plan.catalog)
     store = FeatureStore(plan.features, config.features)
 
+    parent = os.getppid()
+
     def report(epoch: int, loss: float) -> None:
+        if os.getppid() != parent:
+            raise SystemExit("the search that asked for this trial is gone")
         trial.report(loss, epoch)
         if trial.should_prune():
             raise optuna.TrialPruned(f"pruned after epoch {epoch} at validation loss {loss:.4f}")
@@ -332,18 +343,28 @@ def _open_study(plan: SearchPlan) -> optuna.Study:
             study.set_user_attr(OWNER, this_process())
             _try_config_first(study, plan.config)
             return study
-    study = optuna.create_study(
-        study_name=f"{plan.key}-{len(names) + 1:03d}", storage=storage, direction="minimize"
-    )
+    study = _create_study(plan.key, len(names) + 1, storage)
     study.set_user_attr(OWNER, this_process())
     _try_config_first(study, plan.config)
     return study
 
 
+def _create_study(key: str, number: int, storage: optuna.storages.RDBStorage) -> optuna.Study:
+    """Create the study of this number, or of the next that nobody has taken meanwhile."""
+    try:
+        return optuna.create_study(
+            study_name=f"{key}-{number:03d}", storage=storage, direction="minimize"
+        )
+    except optuna.exceptions.DuplicatedStudyError:
+        return _create_study(key, number + 1, storage)
+
+
 def _try_config_first(study: optuna.Study, config: Config) -> None:
-    if not study.get_trials(deepcopy=False, states=(*_DONE, TrialState.WAITING)):
-        flat = config.flat()
-        study.enqueue_trial({key: flat[key] for key in search_space(config)})
+    flat = config.flat()
+    as_it_is = {key: flat[key] for key in search_space(config)}
+    tried = study.get_trials(deepcopy=False, states=(*_DONE, TrialState.WAITING))
+    if not any(trial.system_attrs.get("fixed_params") == as_it_is for trial in tried):
+        study.enqueue_trial(as_it_is)
 
 
 def _load_study(plan: SearchPlan, name: str) -> optuna.Study:

@@ -23,7 +23,8 @@ def assign_splits(catalog: "pd.DataFrame", config: SplitConfig) -> "pd.Series[st
     Parameters
     ----------
     catalog : DataFrame
-        Indexed by `track_id`, with `genre` and `group`; a track without a group is its own.
+        Indexed by `track_id`, with `genre`, `group` and `sha256`; a track without a group is its
+        own.
     config : SplitConfig
         Shares and seed.
 
@@ -37,7 +38,8 @@ def assign_splits(catalog: "pd.DataFrame", config: SplitConfig) -> "pd.Series[st
     DataError
         A genre has fewer than three groups: it cannot be in every split.
     """
-    groups = catalog["group"].where(catalog["group"].notna(), catalog.index.to_series())
+    # A track of no group is drawn by its content: its name decides nothing.
+    groups = catalog["group"].where(catalog["group"].notna(), catalog["sha256"])
     members: dict[str, Counter[str]] = defaultdict(Counter)
     for group, genre in zip(groups, catalog["genre"], strict=True):
         members[group][genre] += 1

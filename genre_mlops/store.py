@@ -1,8 +1,8 @@
 """Features on disk: shards of log-mel spectrograms, found by the content of their source.
 
-`<root>/<feature digest>/shard-<digest>.npy` holds the spectrograms of some files one after the
-other, float16 of shape (n_frames_total, n_mels), for memory mapping; `shard-<digest>.parquet`
-beside it says which: `sha256`, `first_frame`, `n_frames`. A shard counts once its Parquet file is
+`<root>/<feature digest>-v<definition>/shard-<digest>.npy` holds the spectrograms of some files one
+after the other, float16 of shape (n_frames_total, n_mels), for memory mapping;
+`shard-<digest>.parquet` beside it says which: `sha256`, `first_frame`, `n_frames`. A shard counts once its Parquet file is
 there, which is written last. A spectrogram is looked up by its source's sha256: a file that is
 added, changed or moved costs itself, and no other is computed again.
 """
@@ -21,7 +21,8 @@ from genre_mlops.config import FeatureConfig
 from genre_mlops.domain import Mapper
 from genre_mlops.errors import AudioError
 from genre_mlops.files import replacing
-from genre_mlops.logmel import LogMel, mel_filters
+from genre_mlops.logmel import DEFINITION, LogMel, mel_filters
+from genre_mlops.processes import quiet_stderr
 
 TRACKS_PER_SHARD = 32
 
@@ -56,7 +57,7 @@ class FeatureStore:
 
     def __init__(self, root: Path, config: FeatureConfig) -> None:
         self.config = config
-        self.folder = root / config.digest()
+        self.folder = root / f"{config.digest()}-v{DEFINITION}"
         self._where: dict[str, tuple[str, int, int]] = {}
         self._shards: dict[str, NDArray[np.float16]] = {}
         self._read_index()
@@ -144,7 +145,9 @@ def build_shard(
     failures: dict[str, str] = {}
     for sha256, path in sources:
         try:
-            spectrograms[sha256] = _spectrogram(log_mel, path, sha256)
+            # The mp3 decoder writes its warnings past Python.
+            with quiet_stderr():
+                spectrograms[sha256] = _spectrogram(log_mel, path, sha256)
         except AudioError as error:
             failures[str(path)] = error.reason
     if not spectrograms:

@@ -20,11 +20,15 @@ import mlflow
 from mlflow.data.pandas_dataset import from_pandas
 from mlflow.entities import Metric, Param, RunStatus, RunTag
 from mlflow.entities.model_registry import RegisteredModel
+from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
+from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 from mlflow.tracking import MlflowClient
 from mlflow.types import ColSpec, Schema
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
 
+from genre_mlops.errors import GenreError
+from genre_mlops.learning.bundle import INFO
 from genre_mlops.processes import is_gone, this_process
 
 # It reports every migration of an empty database otherwise.
@@ -187,8 +191,12 @@ def client() -> MlflowClient:
 
 def find_model(name: str) -> RegisteredModel | None:
     """Return a registered model, None where there is none of the name."""
-    found = MlflowClient().search_registered_models(f"name = '{name}'", max_results=1)
-    return found[0] if found else None
+    try:
+        return MlflowClient().get_registered_model(name)
+    except MlflowException as error:
+        if error.error_code == ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
+            return None
+        raise
 
 
 def log_pyfunc(
@@ -235,10 +243,22 @@ def log_pyfunc(
 
 
 def download_bundle(name: str, version: int) -> Path:
-    """Bring a version's bundle to this machine; for a local store it is there already."""
-    with _quiet():
-        folder = mlflow.artifacts.download_artifacts(f"models:/{name}/{version}")
-    return Path(folder) / "artifacts" / "bundle"
+    """Bring a version's bundle to this machine; for a local store it is there already.
+
+    Raises
+    ------
+    GenreError
+        The files are not where the registry says.
+    """
+    try:
+        with _quiet():
+            folder = mlflow.artifacts.download_artifacts(f"models:/{name}/{version}")
+        return next(Path(folder).glob(f"artifacts/*/{INFO}")).parent
+    except (MlflowException, OSError, StopIteration) as error:
+        raise GenreError(
+            f"the files of {name} version {version} are gone from where {tracking_uri()} says "
+            "they are: bring them back, or give the alias champion to another version"
+        ) from error
 
 
 class TrialLog:

@@ -1,6 +1,5 @@
 """What the entry points share: parameters, config, where work runs and how it is shown."""
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from genre_mlops.config import Config, load_config
-from genre_mlops.console import ProgressBars, exit_codes, set_up_logging
+from genre_mlops.console import ProgressBars, err, exit_codes, set_up_logging
 from genre_mlops.datasets import Dataset, open_dataset
-from genre_mlops.engine import Engine
+from genre_mlops.engine import Engine, stop_workers
 from genre_mlops.errors import ConfigError
 from genre_mlops.settings import Settings
 
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 PROJECT = Path(__file__).resolve().parents[1]
 PRESETS = Path(__file__).with_name("configs")
 _SHORTCUTS = {
-    "dataset": "data.dataset",
     "trials": "search.trials",
     "epochs": "training.epochs",
     "workers": "search.workers",
@@ -90,17 +88,23 @@ def start(step: str, line: Callable[[Job], Any]) -> None:
             str, typer.Option("--set", help="overrides a.b=c, separated by spaces")
         ] = "",
     ) -> None:
-        texts = (dataset, trials, epochs, workers, seed)
-        shortcuts = dict(zip(_SHORTCUTS, texts, strict=True))
+        shortcuts = {"dataset": dataset, "trials": trials, "epochs": epochs}
+        shortcuts |= {"workers": workers, "seed": seed}
         with exit_codes():
             run(step, line, read_config(config, shortcuts, overrides))
 
     command.__doc__ = f"Run `{step}`. Example: python -m pipelines.{step} --dataset demo"
     set_up_logging()
-    # Typer would draw usage errors as a box over several lines; one line is wanted.
     app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     app.command()(command)
-    app(prog_name=f"python -m pipelines.{step}")
+    try:
+        app(prog_name=f"python -m pipelines.{step}", standalone_mode=False)
+    except Exception as error:
+        # Usage errors come with a usage text of their own; one line is wanted.
+        if not hasattr(error, "format_message"):
+            raise
+        err.print(f"error: {error.format_message()}", style="red", markup=False, soft_wrap=True)
+        raise SystemExit(ConfigError.exit_code) from None
 
 
 def read_config(preset: str, shortcuts: dict[str, str], overrides: str) -> Config:
@@ -111,12 +115,12 @@ def read_config(preset: str, shortcuts: dict[str, str], overrides: str) -> Confi
     ConfigError
         A key is unknown or a value is out of range.
     """
-    named = [
-        f"{_SHORTCUTS[name]}={value!r}" if name == "dataset" else f"{_SHORTCUTS[name]}={value}"
-        for name, value in shortcuts.items()
-        if value
-    ]
-    return load_config(find_config(preset) if preset else None, [*named, *overrides.split()])
+    config = load_config(find_config(preset) if preset else None)
+    # A path is taken as it is; everything else is read as YAML, as in `set`.
+    if shortcuts["dataset"]:
+        config = config.override({"data.dataset": shortcuts["dataset"]})
+    named = [f"{key}={shortcuts[name]}" for name, key in _SHORTCUTS.items() if shortcuts[name]]
+    return config.override_texts([*named, *overrides.split()])
 
 
 def find_config(name: str) -> Path:
@@ -146,7 +150,11 @@ def run(step: str, line: Callable[[Job], Any], config: Config) -> None:
     name = f"{step}: {source.name}" + (" (synthetic music)" if source.synthetic else "")
     with ProgressBars() as progress:
         tracking.sweep_dead_runs()
-        with tracking.open_run(step, name):
-            tracking.log_params(config.flat(), prefix="cfg.")
-            line(Job(config, workspace, Engine(progress=progress)))
-    sys.stdout.flush()
+        try:
+            with tracking.open_run(step, name):
+                tracking.log_params(config.flat(), prefix="cfg.")
+                line(Job(config, workspace, Engine(progress=progress)))
+        finally:
+            # Workers that were cut off cannot close their trials' runs themselves.
+            stop_workers()
+            tracking.sweep_dead_runs()

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from genre_mlops import registry, tracking
-from genre_mlops.learning.evaluation import Judged, judge_bundle
+from genre_mlops.learning.evaluation import Judged, judge_bundle, unseen_tests
 from genre_mlops.learning.gate import Verdict, judge
 from genre_mlops.pictures import confusion_picture
 from genre_mlops.search import end_study, newest_bundle
@@ -24,9 +24,11 @@ class Registered:
 
 def run(job: Job, data: Validated, bundle: Path) -> Registered:
     """Register a bundle; it becomes the champion if there is none or if it is better."""
-    name, how = job.config.registry.model, (data.catalog, job.config, job.engine.map)
+    name, how = job.config.registry.model, (job.config, job.engine.map)
     with tracking.open_run("register"):
-        ours = judge_bundle(bundle, *how)
+        # Before anything is registered: a champion that cannot be read is to be mended first.
+        rival = registry.find_champion(name)
+        ours = judge_bundle(bundle, data.catalog, *how)
         picture = confusion_picture(ours.evaluation, title=ours.title)
         tracking.log_metrics(ours.metrics())
         tracking.log_figure(picture, "test/confusion.png")
@@ -37,9 +39,13 @@ def run(job: Job, data: Validated, bundle: Path) -> Registered:
         version = registry.register(
             bundle, ours.info, name=name, tags=ours.tags(), description=ours.markdown()
         )
-        rival = registry.find_champion(name)
-        theirs = judge_bundle(rival.bundle, *how).score(rival.version) if rival else None
-        verdict = judge(ours.score(version), theirs)
+        verdict = Verdict(True, "there was no champion")
+        if rival:
+            fair = unseen_tests(data.catalog, rival.bundle)
+            theirs = judge_bundle(rival.bundle, data.catalog, *how)
+            verdict = judge(
+                ours.score(version, among=fair), theirs.score(rival.version, among=fair)
+            )
         if verdict.promote:
             registry.promote(name, version)
         registry.note_verdict(name, version, verdict)

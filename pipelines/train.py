@@ -6,6 +6,7 @@ from genre_mlops import tracking
 from genre_mlops.engine import Engine, stop_workers
 from genre_mlops.learning.bundle import BundleInfo
 from genre_mlops.search import BestTrial, SearchPlan, search, study_key
+from genre_mlops.splits import TEST
 from pipelines import features, validate
 from pipelines.job import Job, Validated, start
 
@@ -27,6 +28,7 @@ def run(job: Job, data: Validated) -> tuple[BestTrial, Path]:
             tracking_uri=tracking.tracking_uri(),
             experiment_id=tracking.current_experiment(),
             parent_run_id=run_id,
+            synthetic=data.source.synthetic,
         )
         stop_workers()
         best = search(plan, Engine(config.search.workers, job.engine.progress))
@@ -43,7 +45,8 @@ def run(job: Job, data: Validated) -> tuple[BestTrial, Path]:
             },
         )
         bundle = folder / best.study / "bundle"
-        write_bundle(bundle, load_network(best.network), info)
+        seen = data.catalog.loc[data.catalog["split"] != TEST, "sha256"]
+        write_bundle(bundle, load_network(best.network), info, seen=seen)
     return best, bundle
 
 

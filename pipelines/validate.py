@@ -1,7 +1,7 @@
 """Step 1: catalog the audio, check it, set bad files aside, split the rest."""
 
 from genre_mlops import tracking
-from genre_mlops.catalog import build_catalog
+from genre_mlops.catalog import READING_VERSION, build_catalog
 from genre_mlops.datasets import open_dataset
 from genre_mlops.files import replacing
 from genre_mlops.quality import inspect
@@ -16,7 +16,7 @@ def run(job: Job) -> Validated:
     with tracking.open_run("validate"):
         source.prepare(job.engine.map)
         listing = source.listing()
-        cache = job.workspace / "catalogs" / f"{source.name or 'root'}.parquet"
+        cache = job.workspace / "catalogs" / f"{source.name}.v{READING_VERSION}.parquet"
         catalog = build_catalog(listing, cache=cache, run=job.engine.map)
         found = inspect(catalog, job.config.quality, job.config.split)
         digest, usable = split_digest(found.usable), found.usable

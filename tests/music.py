@@ -16,10 +16,21 @@ def tune(*, seed: int, duration_s: float, sr: int, base_hz: float = 220.0) -> ND
     return 0.2 * np.sum(partials, axis=0) + 0.02 * rng.standard_normal(t.size)
 
 
-def write_tune(path: Path, *, seed: int, duration_s: float = 4.0, sr: int = 22_050, **kind) -> Path:
+def write_tune(
+    path: Path,
+    *,
+    seed: int,
+    duration_s: float = 4.0,
+    sr: int = 22_050,
+    stereo: bool = False,
+    **kind: float,
+) -> Path:
     """Write a tune in the format that the suffix names."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    soundfile.write(path, tune(seed=seed, duration_s=duration_s, sr=sr, **kind), sr)
+    y = tune(seed=seed, duration_s=duration_s, sr=sr, **kind)
+    # The right channel is another player's: a mix that takes one channel would be noticed.
+    right = tune(seed=seed + 1_000, duration_s=duration_s, sr=sr)
+    soundfile.write(path, np.stack([y, right], axis=1) if stereo else y, sr)
     return path
 
 

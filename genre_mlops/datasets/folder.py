@@ -53,7 +53,7 @@ class FolderDataset(Dataset):
         """
         tracks: list[Track] = []
         passed_over: list[str] = []
-        for path in _files_below(self.root):
+        for path in _files_below(self.root, passed_over):
             relative = path.relative_to(self.root)
             hidden = any(part.startswith(".") for part in relative.parts)
             depth = len(relative.parts)
@@ -74,14 +74,17 @@ class FolderDataset(Dataset):
         return Listing(tuple(tracks), tuple(sorted(passed_over)))
 
 
-def _files_below(root: Path) -> Iterator[Path]:
-    """Yield every file below a folder, through links to folders, each folder once."""
+def _files_below(root: Path, passed_over: list[str]) -> Iterator[Path]:
+    """Yield every file below a folder, through links to folders, each folder once.
 
-    def refuse(error: OSError) -> None:
-        raise DataError(f"dataset {root}: {error.filename} cannot be read: {error.strerror}")
+    Folders that cannot be read are added to `passed_over`.
+    """
+
+    def pass_over(error: OSError) -> None:
+        passed_over.append(f"{Path(error.filename).relative_to(root)}/ ({error.strerror})")
 
     seen: set[tuple[int, int]] = set()
-    for folder, subfolders, files in os.walk(root, onerror=refuse, followlinks=True):
+    for folder, subfolders, files in os.walk(root, onerror=pass_over, followlinks=True):
         status = Path(folder).stat()
         if (status.st_dev, status.st_ino) in seen:
             subfolders.clear()

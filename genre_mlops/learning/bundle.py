@@ -5,7 +5,7 @@ Reading a bundle needs neither TensorFlow, librosa nor MLflow, and unpickles not
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -27,6 +27,7 @@ INFO = "bundle.json"
 KERAS = "network.keras"
 ONNX = "network.onnx"
 FILTERS = "mel_filters.npz"
+SEEN = "seen_tracks.txt"
 # Segments a network call: bounds memory on long files; more cost the same time each.
 BATCH_SEGMENTS = 8
 
@@ -182,6 +183,16 @@ def write_info(folder: Path, info: BundleInfo) -> BundleInfo:
     with replacing(folder / INFO) as partial:
         partial.write_text(text + "\n", encoding="utf-8")
     return sealed
+
+
+def save_seen(folder: Path, sha256: Iterable[str]) -> None:
+    """Note the content of every track that the network was trained on or chosen by."""
+    (folder / SEEN).write_text("".join(f"{digest}\n" for digest in sorted(sha256)))
+
+
+def read_seen(folder: Path) -> frozenset[str]:
+    """Return the sha256 of every track that the network was trained on or chosen by."""
+    return frozenset((folder / SEEN).read_text().split())
 
 
 def save_filters(folder: Path, filters: NDArray[np.float32]) -> None:

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from genre_mlops.config import Config
 from genre_mlops.domain import Mapper
-from genre_mlops.learning.bundle import Bundle, BundleInfo, read_info
+from genre_mlops.learning.bundle import Bundle, BundleInfo, read_info, read_seen
 from genre_mlops.learning.gate import Score
-from genre_mlops.learning.metrics import Evaluation, evaluate
+from genre_mlops.learning.metrics import Evaluation, accuracy, evaluate, log_loss
+from genre_mlops.processes import quiet_stderr
 from genre_mlops.splits import TEST, test_digest
 
 FILES_PER_TASK = 16
@@ -63,14 +64,23 @@ class Judged:
             found[f"{name}_high"] = estimate.high
         return {f"{self.prefix}_{name}": value for name, value in found.items()}
 
-    def score(self, version: int) -> Score:
-        """Return what the gate compares."""
+    def score(self, version: int, *, among: pd.Index) -> Score:
+        """Return what the gate compares, on those of the test tracks that are `among` these."""
+        chosen = self.tracks.index.isin(among)
+        probabilities, labels = self.probabilities[chosen], self.labels()[chosen]
+        if not len(labels):
+            return Score(version, 0, 0.0, 0.0, self.info.synthetic)
         return Score(
             version,
-            self.evaluation.accuracy.value,
-            self.evaluation.log_loss.value,
+            len(labels),
+            accuracy(probabilities, labels),
+            log_loss(probabilities, labels),
             self.info.synthetic,
         )
+
+    def labels(self) -> NDArray[np.int64]:
+        """Return each track's genre as its place in `evaluation.genres`."""
+        return np.array([self.evaluation.genres.index(g) for g in self.tracks["genre"]], np.int64)
 
     def per_genre(self) -> pd.DataFrame:
         """Return a row a genre: tracks, precision, recall, F1."""
@@ -80,7 +90,7 @@ class Judged:
         """Return a row a test track: what it is, what was said, how probable both were."""
         genres = np.array(self.evaluation.genres)
         rows = np.arange(len(self.tracks))
-        labels = [self.evaluation.genres.index(genre) for genre in self.tracks["genre"]]
+        labels = self.labels()
         predicted = self.probabilities.argmax(axis=1)
         return pd.DataFrame(
             {
@@ -163,6 +173,14 @@ def judge_bundle(folder: Path, catalog: pd.DataFrame, config: Config, run: Mappe
     return Judged(info, tracks, test_digest(catalog), probabilities, found)
 
 
+def unseen_tests(catalog: pd.DataFrame, folder: Path) -> pd.Index:
+    """Return the test tracks that a bundle's network has not learnt from.
+
+    Splits change when data is added: what tests now may have trained an older version.
+    """
+    return catalog.index[(catalog["split"] == TEST) & ~catalog["sha256"].isin(read_seen(folder))]
+
+
 def judge_files(
     folder: Path, paths: Sequence[Path], genres: Sequence[str], run: Mapper
 ) -> NDArray[np.float64]:
@@ -199,5 +217,7 @@ def _predict(
 ) -> tuple[int, NDArray[np.float64]]:
     start, paths = task
     bundle = Bundle(folder, threads=1)
-    found = [bundle.predict(path).probabilities for path in paths]
+    # The mp3 decoder writes its warnings past Python.
+    with quiet_stderr():
+        found = [bundle.predict(path).probabilities for path in paths]
     return start, np.array([[track.get(genre, 0.0) for genre in genres] for track in found])

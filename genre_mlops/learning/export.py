@@ -3,6 +3,7 @@
 import logging
 import shutil
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,9 @@ from genre_mlops.learning.networks import save_network
 from genre_mlops.logmel import mel_filters
 
 
-def write_bundle(folder: Path, network: keras.Model, info: bundle.BundleInfo) -> bundle.BundleInfo:
+def write_bundle(
+    folder: Path, network: keras.Model, info: bundle.BundleInfo, *, seen: Iterable[str]
+) -> bundle.BundleInfo:
     """Write all files of a bundle and seal it.
 
     Parameters
@@ -24,6 +27,8 @@ def write_bundle(folder: Path, network: keras.Model, info: bundle.BundleInfo) ->
         From `build_network`, trained.
     info : BundleInfo
         Its sha256 are filled in.
+    seen : iterable of str
+        sha256 of every track that the network was trained on or chosen by.
 
     Returns
     -------
@@ -36,6 +41,7 @@ def write_bundle(folder: Path, network: keras.Model, info: bundle.BundleInfo) ->
     save_network(network, partial / bundle.KERAS)
     _export_onnx(network, partial / bundle.ONNX)
     bundle.save_filters(partial, mel_filters(info.features))
+    bundle.save_seen(partial, seen)
     sealed = bundle.write_info(partial, info)
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)

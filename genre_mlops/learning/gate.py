@@ -5,14 +5,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Score:
-    """How a version did on the frozen test set.
+    """How a version did on test tracks that neither it nor its rival has learnt from.
 
     Attributes
     ----------
     version : int
         Of the registered model.
+    n_tracks : int
+        How many they were.
     accuracy : float
-        Share of the test tracks right.
+        Share of these right.
     log_loss : float
         In nats; a track of a genre that the version does not know costs as if ruled out.
     synthetic : bool
@@ -20,6 +22,7 @@ class Score:
     """
 
     version: int
+    n_tracks: int
     accuracy: float
     log_loss: float
     synthetic: bool
@@ -33,24 +36,36 @@ class Verdict:
     reason: str
 
 
-def judge(challenger: Score, champion: Score | None) -> Verdict:
+def judge(challenger: Score, champion: Score) -> Verdict:
     """Decide on promotion.
 
-    Both were measured on the same tracks. Better is a higher accuracy, or the same accuracy and
-    a lower log-loss. A model of synthetic music never takes the place of one of real music.
+    Better is a higher accuracy on the same tracks, or the same accuracy and a lower log-loss.
+    Between a model of synthetic music and one of real music there is no contest.
+
+    Parameters
+    ----------
+    challenger, champion : Score
+        Measured on the same tracks.
+
+    Returns
+    -------
+    Verdict
+        Promote or hold.
     """
-    if champion is None:
-        return Verdict(True, "there was no champion")
-    if challenger.synthetic and not champion.synthetic:
+    who = f"champion version {champion.version}"
+    if challenger.synthetic != champion.synthetic:
+        kinds = ("synthetic", "real") if challenger.synthetic else ("real", "synthetic")
         return Verdict(
-            False,
-            f"trained on synthetic music; champion version {champion.version} was trained on "
-            "real music",
+            not challenger.synthetic,
+            f"trained on {kinds[0]} music; {who} was trained on {kinds[1]} music",
         )
+    if challenger.n_tracks == 0:
+        return Verdict(False, f"not comparable: {who} has learnt from every test track")
     figures = (
-        f"test accuracy {challenger.accuracy:.3f} and log-loss {challenger.log_loss:.3f} against "
-        f"{champion.accuracy:.3f} and {champion.log_loss:.3f} of champion version "
-        f"{champion.version} on the same tracks"
+        f"{'synthetic ' * challenger.synthetic}test accuracy {challenger.accuracy:.3f} and "
+        f"log-loss {challenger.log_loss:.3f} against {champion.accuracy:.3f} and "
+        f"{champion.log_loss:.3f} of {who} on the same {challenger.n_tracks} tracks, which "
+        "neither has learnt from"
     )
     ours = (challenger.accuracy, -challenger.log_loss)
     theirs = (champion.accuracy, -champion.log_loss)

@@ -140,7 +140,9 @@ def inspect(catalog: "pd.DataFrame", quality: QualityConfig, split: SplitConfig)
                 reasons[track_id].append(sentence)
         return frame[~frame.index.isin(reasons)]
 
-    usable = set_aside("files", rules.with_copies(catalog), rules.file_rules(quality))
+    usable = set_aside("files", catalog, rules.file_rules(quality))
+    if len(usable):
+        usable = set_aside("copies", rules.with_copies(usable), rules.copy_rules())
     if len(usable):
         usable = set_aside("genres", rules.with_genre_counts(usable), rules.genre_rules(quality))
     usable = usable[catalog.columns.to_list()]

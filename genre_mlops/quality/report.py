@@ -56,7 +56,6 @@ def quality_report(found: Inspection, listing: Listing, source: Dataset) -> str:
     )
     return environment.get_template("report.html.j2").render(
         source=source,
-        found=found,
         checks=found.checks,
         refused=[check.rule.name for check in found.refusals],
         splits=SPLITS,

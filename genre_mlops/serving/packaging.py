@@ -90,11 +90,12 @@ def package(bundle_folder: Path, *, version: int, labels: Mapping[str, str], pro
 
 def latest_bento() -> str | None:
     """Return the tag that `genre_classifier:latest` stands for, None where there is no bento."""
+    store = _home() / "bentos" / NAME
     try:
-        version = (_home() / "bentos" / NAME / "latest").read_text(encoding="utf-8").strip()
+        version = (store / "latest").read_text(encoding="utf-8").strip()
     except OSError:
         return None
-    return f"{NAME}:{version}"
+    return f"{NAME}:{version}" if (store / version).is_dir() else None
 
 
 def _build(job: Mapping[str, object], *, model: Path, bento: Path, home: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).parents[2]
-# Whole steps on little music: 30 tracks of 10 s, two trials of three epochs.
+# Whole steps on little music: 60 tracks of 10 s, two trials of three epochs.
 SMALL = [
     *("--dataset", "demo", "--trials", "2", "--epochs", "3"),
     "--set",

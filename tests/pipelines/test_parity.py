@@ -135,7 +135,7 @@ def check_parity(bundle: Bundle, place: Place, served: str, path: Path) -> None:
 def test_a_stereo_mp3_gives_the_same_numbers_everywhere(
     main_job: Ran, bundle: Bundle, served: str, tmp_path: Path
 ):
-    path = write_tune(tmp_path / "tune.mp3", seed=5, duration_s=7, sr=44_100)
+    path = write_tune(tmp_path / "tune.mp3", seed=5, duration_s=7, sr=44_100, stereo=True)
     check_parity(bundle, main_job.place, served, path)
 
 

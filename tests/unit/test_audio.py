@@ -50,7 +50,8 @@ def test_a_flac_with_a_lost_end_is_an_error(tmp_path: Path):
     ("name", "content", "reason"),
     [
         ("a.wav", b"", r"is empty \(0 bytes\)"),
-        ("a.mp3", b"this is no music\n" * 40, "cannot be decoded: no audio"),
+        ("a.mp3", b"this is no music\n" * 40, "cannot be decoded: format not recognised"),
+        ("a.raw", b"\1\2" * 400, "cannot be decoded: format not recognised"),
         ("a.wav", b"RIFF\x10\0\0\0WAVE", "cannot be decoded"),
         ("a.mp3", b"ID3\x04\0\0\0\0\x7f\x7f", "cannot be decoded"),
         ("a.m4a", b"\0\0\0 ftypM4A " + b"x" * 200, ".m4a is not supported: convert it"),

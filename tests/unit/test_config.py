@@ -26,14 +26,16 @@ def test_an_override_changes_its_key_and_no_other():
         ("training.epochs=many", "training.epochs: .*got 'many'"),
         ("features.fmax=20000", "fmax 20000.0 Hz is above Nyquist, 11025.0 Hz"),
         ("features.hop_length=4096", "hop_length 4096 is above n_fft 2048"),
+        ("split.test_share=0.5 split.validation_share=0.4", "leave less than 0.2 to train on"),
         ("quality.max_duration_s=2", "max_duration_s 2.0 is not above min_duration_s 3.0"),
         ("epochs", "'epochs': expected section.key=value"),
         ("a=[1", "is not YAML"),
+        ("data.demo_tracks=29", "data.demo_tracks: .*greater than or equal to 30"),
     ],
 )
 def test_a_bad_override_is_one_clear_line(override: str, message: str):
     with pytest.raises(ConfigError, match=message) as caught:
-        load_config(None, [override])
+        load_config(None, override.split())
     assert "\n" not in str(caught.value)
 
 
@@ -66,8 +68,9 @@ def test_named_parameters_win_over_the_preset_and_set_wins_over_both():
 
 
 def test_a_path_with_blanks_and_quotes_stays_a_path():
-    shortcuts = {"dataset": "/my music/it's: 50%", "trials": "", "epochs": ""}
-    assert read_config("", shortcuts, "").data.dataset == "/my music/it's: 50%"
+    path = '/my\u00a0music/it\'s: "50%" \\n [1'
+    shortcuts = dict.fromkeys(("dataset", "trials", "epochs", "workers", "seed"), "")
+    assert read_config("", shortcuts | {"dataset": path}, "").data.dataset == path
 
 
 @pytest.mark.parametrize("preset", sorted(path.stem for path in PRESETS.glob("*.yaml")))

@@ -42,7 +42,7 @@ def test_what_is_read_is_what_was_computed(tmp_path: Path, sources: dict[str, Pa
         assert store[digest].dtype == np.float16
         np.testing.assert_array_equal(store[digest], expected.astype(np.float16))
         assert isinstance(store[digest], np.memmap)
-    assert len(list((tmp_path / "f" / CONFIG.digest()).glob("shard-*.npy"))) == 3
+    assert len(list((tmp_path / "f").glob(f"{CONFIG.digest()}-v*/shard-*.npy"))) == 3
 
 
 def test_nothing_is_computed_twice(tmp_path: Path, sources: dict[str, Path]):

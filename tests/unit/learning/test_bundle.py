@@ -1,12 +1,14 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from genre_mlops.config import FeatureConfig, NetworkConfig
 from genre_mlops.domain import Clip
 from genre_mlops.errors import GenreError
-from genre_mlops.learning.bundle import KERAS, ONNX, Bundle, BundleInfo
+from genre_mlops.learning.bundle import KERAS, ONNX, Bundle, BundleInfo, read_seen
+from genre_mlops.learning.evaluation import unseen_tests
 from genre_mlops.learning.export import write_bundle
 from genre_mlops.learning.networks import build_network, load_network
 from tests.music import tune
@@ -33,7 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         synthetic=True,
         provenance={"seed": 3},
     )
-    write_bundle(folder, network, info)
+    write_bundle(folder, network, info, seen=["b1", "a2"])
     return folder
 
 
@@ -59,6 +61,15 @@ def test_threads_and_batches_change_nothing(folder: Path):
     clip = Clip("tune", tune(seed=4, duration_s=30, sr=8_000).astype("f4"), 8_000)
     one, two = (Bundle(folder, threads=n).predict(clip).segments for n in (1, 2))
     np.testing.assert_allclose(one, two, atol=1e-6)
+
+
+def test_a_bundle_knows_what_it_has_learnt_from(folder: Path):
+    assert read_seen(folder) == {"a2", "b1"}
+    catalog = pd.DataFrame(
+        {"sha256": ["a2", "b1", "c3", "d4"], "split": ["test", "train", "test", "train"]},
+        index=["one", "two", "three", "four"],
+    )
+    assert list(unseen_tests(catalog, folder)) == ["three"]
 
 
 def test_a_changed_file_is_refused(folder: Path, tmp_path: Path):
@@ -89,8 +100,8 @@ def test_writing_over_an_older_bundle_leaves_only_the_new_one(folder: Path, tmp_
     place = tmp_path / "bundle"
     place.mkdir()
     (place / "old").write_text("")
-    write_bundle(place, network, info)
+    write_bundle(place, network, info, seen=[])
     assert {p.name for p in place.iterdir()} == {
-        *("bundle.json", "network.keras", "network.onnx", "mel_filters.npz")
+        *("bundle.json", "network.keras", "network.onnx", "mel_filters.npz", "seen_tracks.txt")
     }
     assert [p.name for p in tmp_path.iterdir()] == ["bundle"]

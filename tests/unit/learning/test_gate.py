@@ -3,12 +3,10 @@ import pytest
 from genre_mlops.learning.gate import Score, judge
 
 
-def score(version: int, accuracy: float, log_loss: float, *, synthetic: bool = False) -> Score:
-    return Score(version, accuracy, log_loss, synthetic)
-
-
-def test_the_first_becomes_champion():
-    assert judge(score(1, 0.1, 3.0), None).promote
+def score(
+    version: int, accuracy: float, log_loss: float, *, synthetic: bool = False, n_tracks: int = 40
+) -> Score:
+    return Score(version, n_tracks, accuracy, log_loss, synthetic)
 
 
 @pytest.mark.parametrize(
@@ -24,11 +22,21 @@ def test_the_first_becomes_champion():
 def test_better_is_more_accurate_then_less_surprised(ours, theirs, promote: bool):
     verdict = judge(score(2, *ours), score(1, *theirs))
     assert verdict.promote is promote
-    assert "champion version 1 on the same tracks" in verdict.reason
+    assert "champion version 1 on the same 40 tracks" in verdict.reason
 
 
-def test_synthetic_music_never_unseats_real_music():
+def test_synthetic_and_real_music_are_no_contest():
     real, synthetic = score(1, 0.2, 3.0), score(2, 0.9, 0.1, synthetic=True)
     assert not judge(synthetic, real).promote
-    assert judge(score(3, 0.9, 0.1), synthetic).promote is False
-    assert judge(score(3, 0.95, 0.1), synthetic).promote
+    assert judge(real, synthetic).promote
+
+
+def test_a_score_on_synthetic_music_says_so():
+    one, two = (score(version, 0.5, 1.0, synthetic=True) for version in (1, 2))
+    assert "synthetic test accuracy" in judge(two, one).reason
+
+
+def test_without_a_fair_track_nobody_is_promoted():
+    verdict = judge(score(2, 0.0, 0.0, n_tracks=0), score(1, 0.0, 0.0, n_tracks=0))
+    assert not verdict.promote
+    assert "has learnt from every test track" in verdict.reason

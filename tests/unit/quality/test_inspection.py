@@ -87,6 +87,15 @@ def test_of_equal_recordings_the_first_stays_and_with_two_genres_none():
     }
 
 
+def test_a_bad_file_takes_no_good_one_with_it():
+    catalog = good_catalog()
+    catalog.loc[["a/1", "a/4"], "pcm_sha256"] = "same"
+    catalog.loc["a/1", "truncated"] = True
+    assert list(look(catalog).quarantined) == ["a/1"]
+    catalog.loc["b/3", ["genre", "pcm_sha256"]] = ["not wanted", "same"]
+    assert list(look(catalog, genres=("a", "b")).quarantined) == ["a/1", "b/3"]
+
+
 def test_a_small_genre_is_set_aside_and_the_rest_goes_on():
     catalog = good_catalog()
     catalog.loc["a/1", "genre"] = "c"
