@@ -48,6 +48,8 @@ lock: install ## compile requirements/*.txt anew from pyproject.toml
 	grep -A 99 '^uv==' requirements/dev.txt | awk '/^uv==/ || /^    --hash/ {print; next} {exit}' > requirements/uv.txt
 
 serve: install ## serve the champion's bento on http://127.0.0.1:3000
+	@test -e "$${BENTOML_HOME:-$$HOME/bentoml}/bentos/genre_classifier/latest" \
+		|| { echo "no bento yet: make run makes one"; exit 1; }
 	BENTOML_DO_NOT_TRACK=True $(BIN)/bentoml serve genre_classifier:latest --host 127.0.0.1 --port 3000 $(ARGS)
 
 ui: install ## browse the runs on http://127.0.0.1:5000

@@ -127,18 +127,24 @@ def read_file(track: Track) -> Reading:
         sr=decoded.clip.sr,
         n_channels=decoded.n_channels,
         duration_s=decoded.clip.duration_s,
-        rms_dbfs=_dbfs(float(np.sqrt(np.mean(np.square(y, dtype=np.float64))))),
-        peak_dbfs=_dbfs(float(np.abs(y).max())),
-        clipping_share=float(np.mean(np.abs(y) >= CLIPPED_AMPLITUDE)),
+        rms_dbfs=_dbfs(float(np.sqrt(np.dot(y, y) / y.size))),
+        peak_dbfs=_dbfs(max(float(y.max()), -float(y.min()))),
+        clipping_share=_clipping_share(y),
         silence_share=_silence_share(y, decoded.clip.sr),
         truncated=decoded.truncated,
     )
 
 
+def _clipping_share(y: NDArray[np.float32]) -> float:
+    n_clipped = np.count_nonzero(y >= CLIPPED_AMPLITUDE) + np.count_nonzero(y <= -CLIPPED_AMPLITUDE)
+    return float(n_clipped / y.size)
+
+
 def _silence_share(y: NDArray[np.float32], sr: int) -> float:
     frame = min(y.size, max(1, round(_FRAME_S * sr)))
     frames = y[: y.size // frame * frame].reshape(-1, frame)
-    power = np.mean(np.square(frames, dtype=np.float64), axis=1)
+    # No copy of the samples: a recording may be an hour long.
+    power = np.einsum("ij,ij->i", frames, frames) / frame
     return float(np.mean(power < 10 ** (SILENCE_DBFS / 10)))
 
 

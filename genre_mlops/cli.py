@@ -37,7 +37,7 @@ def root(
 
 @app.command()
 def predict(
-    source: Annotated[Path, typer.Argument(help="An audio file, or a folder of them.")],
+    sources: Annotated[list[Path], typer.Argument(help="Audio files, or folders of them.")],
     as_json: AsJson = False,
     top: Annotated[int, typer.Option(min=1, help="Genres shown for each file.")] = 3,
     model: Model = DEFAULT_MODEL,
@@ -46,20 +46,20 @@ def predict(
 
     Ends with exit code 3 if a file could not be used; the others are answered all the same.
 
-    Example: genre-mlops predict song.mp3 --json
+    Example: genre-mlops predict song.mp3 album/ --json
     """
     from genre_mlops import predictions
 
     with exit_codes(), ProgressBars(err) as progress:
-        files = predictions.find_audio(source)
+        files = [file for source in sources for file in predictions.find_audio(source)]
         champion = predictions.open_champion(model)
         answers = list(predictions.predict_files(champion, files, progress))
     if as_json:
         typer.echo(json.dumps([answer.as_json() for answer in answers], indent=2))
     else:
-        if champion.bundle.info.synthetic:
-            err.print("[yellow]note:[/yellow] the champion was trained on synthetic music")
-        out.print(predictions.as_table(answers, below=source, top=top))
+        kind = ", trained on synthetic music" if champion.bundle.info.synthetic else ""
+        err.print(f"by the champion, {champion.name} version {champion.version}{kind}")
+        out.print(predictions.as_table(answers, top=top))
     bad = [answer for answer in answers if answer.error]
     if bad:
         raise typer.Exit(AudioError.exit_code)

@@ -1,5 +1,6 @@
 """`genre-mlops predict`: files, the champion, and a table of what it says."""
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,15 +97,17 @@ def predict_files(
         progress("predict", n_done, len(files))
 
 
-def as_table(answers: Sequence[Answer], *, below: Path, top: int) -> Table:
-    """Lay answers out, a row a file, named by its path below a folder (or by itself)."""
+def as_table(answers: Sequence[Answer], *, top: int) -> Table:
+    """Lay answers out, a row a file, named by what tells it from the others."""
+    folders = {answer.path.absolute().parent for answer in answers}
+    below = Path(os.path.commonpath(folders)) if folders else Path()
     table = Table(box=None, pad_edge=False)
     table.add_column("file", overflow="fold")
     table.add_column("genre", style="bold")
     table.add_column(f"most probable {top}" if top > 1 else "probability")
     for answer in answers:
         # As text: file names may hold what rich takes for markup.
-        name = Text(str(answer.path.relative_to(below) if answer.path != below else answer.path))
+        name = Text(str(answer.path.absolute().relative_to(below)))
         if answer.prediction is None:
             table.add_row(name, Text("-"), Text(answer.error or "", style="red"))
             continue

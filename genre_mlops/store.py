@@ -2,9 +2,9 @@
 
 `<root>/<feature digest>-v<definition>/shard-<digest>.npy` holds the spectrograms of some files one
 after the other, float16 of shape (n_frames_total, n_mels), for memory mapping;
-`shard-<digest>.parquet` beside it says which: `sha256`, `first_frame`, `n_frames`. A shard counts once its Parquet file is
-there, which is written last. A spectrogram is looked up by its source's sha256: a file that is
-added, changed or moved costs itself, and no other is computed again.
+`shard-<digest>.parquet` beside it says which: `sha256`, `first_frame`, `n_frames`. A shard counts
+once its Parquet file is there, which is written last. A spectrogram is looked up by its source's
+sha256: a file that is added, changed or moved costs itself, and no other is computed again.
 """
 
 import hashlib

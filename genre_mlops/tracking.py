@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 # Before MLflow is imported: it reads these then.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -139,6 +141,13 @@ def log_json(value: dict[str, Any], path: str) -> None:
 def log_table(frame: "pd.DataFrame", path: str) -> None:
     """Store a frame as a table that the UI can show."""
     mlflow.log_table(frame, path)
+
+
+def artifact_place(path: str) -> str:
+    """Return where an artifact of the open run is: a path on this machine, or an address."""
+    uri = str(mlflow.get_artifact_uri(path))
+    parts = urlsplit(uri)
+    return url2pathname(parts.path) if parts.scheme in {"", "file"} else uri
 
 
 def log_figure(figure: "Figure", path: str) -> None:

@@ -5,6 +5,7 @@ from rich.table import Table
 from rich.text import Text
 
 from genre_mlops.console import out
+from genre_mlops.learning.metrics import Evaluation
 from genre_mlops.registry import CHALLENGER, CHAMPION, version_of
 from genre_mlops.search import BestTrial
 from pipelines.job import Validated
@@ -20,10 +21,11 @@ def summarise(data: Validated, best: BestTrial, registered: Registered, bento: s
     rows = {
         "data": f"{data.source.name}: {len(data.catalog)} {synthetic}tracks of "
         f"{len(data.genres)} genres, {data.n_quarantined} set aside",
-        "best trial": f"{best.number} of {best.n_trials} ({best.n_pruned} pruned), "
+        "best trial": f"trial {best.number}, of {best.n_trials} ({best.n_pruned} pruned), "
         f"{synthetic}validation loss {best.validation_loss:.3f}",
         f"{synthetic}test score": f"accuracy {accuracy.value:.3f}, 95 % interval "
         f"{accuracy.low:.3f} to {accuracy.high:.3f}, {len(registered.judged.tracks)} tracks",
+        **_doubt(registered.judged.evaluation),
         "version": f"{registered.name} {registered.version}, {alias}",
         "why": registered.verdict.reason,
         "bento": f"{bento} (version {champion})",
@@ -35,3 +37,12 @@ def summarise(data: Validated, best: BestTrial, registered: Registered, bento: s
     out.print(Panel(table, title="genre-mlops", expand=False))
     out.print("next:  [bold]make serve[/bold]   answers on http://127.0.0.1:3000")
     out.print("       [bold]make ui[/bold]      shows the runs on http://127.0.0.1:5000")
+
+
+def _doubt(found: Evaluation) -> dict[str, str]:
+    if found.accuracy.low > found.chance:
+        return {}
+    return {
+        "doubt": f"not shown to be better than always answering one genre ({found.chance:.3f}): "
+        "it may need more tracks, epochs or trials"
+    }

@@ -1,5 +1,7 @@
 """Step 1: catalog the audio, check it, set bad files aside, split the rest."""
 
+import logging
+
 from genre_mlops import tracking
 from genre_mlops.catalog import READING_VERSION, build_catalog
 from genre_mlops.datasets import open_dataset
@@ -8,6 +10,8 @@ from genre_mlops.quality import inspect
 from genre_mlops.quality.report import quality_report
 from genre_mlops.splits import split_digest
 from pipelines.job import Job, Validated, start
+
+_log = logging.getLogger("genre_mlops.validate")
 
 
 def run(job: Job) -> Validated:
@@ -28,6 +32,7 @@ def run(job: Job) -> Validated:
         tracking.log_json(found.as_json(), "quality/checks.json")
         tracking.log_dataset(usable, name=source.name, digest=digest, context="splits")
         found.tell(len(listing.passed_over))
+        _log.info("quality report: %s", tracking.artifact_place("quality/report.html"))
         found.raise_if_refused()
     genres = tuple(sorted(usable["genre"].unique()))
     return Validated(source, usable, path, digest, genres, len(found.quarantined))

@@ -6,4 +6,8 @@ with quiet_stderr():
     import keras
     import tensorflow as tf
 
+# Several trials may share one GPU; by default the first would take all of its memory.
+for _gpu in tf.config.list_physical_devices("GPU"):
+    tf.config.experimental.set_memory_growth(_gpu, True)
+
 __all__ = ["keras", "tf"]

@@ -65,6 +65,11 @@ class Evaluation:
     per_genre: tuple[GenreScore, ...]
     confusion: NDArray[np.int64]
 
+    @property
+    def chance(self) -> float:
+        """The accuracy of always answering the most common genre."""
+        return float(self.confusion.sum(axis=1).max() / self.confusion.sum())
+
 
 def accuracy(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
     """Return the share of tracks whose most probable genre is theirs.
@@ -132,20 +137,26 @@ def evaluate(
     confusion = confusion_matrix(predicted, labels, n)
     losses = _losses(probabilities, labels)
     rng = np.random.default_rng(seed)
-    drawn = [rng.integers(len(labels), size=len(labels)) for _ in range(n_bootstrap)]
-
-    def interval(value: float, resampled: list[float]) -> Estimate:
-        low, high = np.percentile(resampled, _INTERVAL)
-        return Estimate(value, float(low), float(high))
-
-    f1s = [macro_f1(confusion_matrix(predicted[i], labels[i], n)) for i in drawn]
     right = predicted == labels
+    resampled = np.empty((n_bootstrap, 3))
+    for row in resampled:
+        i = rng.integers(len(labels), size=len(labels))
+        row[:] = (
+            right[i].mean(),
+            macro_f1(confusion_matrix(predicted[i], labels[i], n)),
+            losses[i].mean(),
+        )
+    low, high = np.percentile(resampled, _INTERVAL, axis=0)
+
+    def estimate(which: int, value: float) -> Estimate:
+        return Estimate(value, float(low[which]), float(high[which]))
+
     precision, recall, f1 = _scores(confusion)
     return Evaluation(
         genres,
-        interval(float(right.mean()), [float(right[i].mean()) for i in drawn]),
-        interval(macro_f1(confusion), f1s),
-        interval(float(losses.mean()), [float(losses[i].mean()) for i in drawn]),
+        estimate(0, float(right.mean())),
+        estimate(1, macro_f1(confusion)),
+        estimate(2, float(losses.mean())),
         tuple(
             GenreScore(
                 g, int(confusion[i].sum()), float(precision[i]), float(recall[i]), float(f1[i])

@@ -67,7 +67,7 @@ class Inspection:
     def tell(self, n_passed_over: int) -> None:
         """Log what was found: a line for the whole, and one for each file set aside."""
         _log.info(
-            "%d usable tracks of %d genres; %d file(s) set aside, %d passed over as no audio",
+            "%d usable track(s) of %d genre(s); %d file(s) set aside, %d passed over",
             len(self.usable),
             self.usable["genre"].nunique(),
             len(self.quarantined),
@@ -147,7 +147,7 @@ def inspect(catalog: "pd.DataFrame", quality: QualityConfig, split: SplitConfig)
         usable = set_aside("genres", rules.with_genre_counts(usable), rules.genre_rules(quality))
     usable = usable[catalog.columns.to_list()]
     usable = usable.assign(split=assign_splits(usable, split) if len(usable) else [])
-    checks += run_suite("set", rules.with_split_counts(usable), rules.set_rules())
+    checks += run_suite("set", rules.with_split_counts(usable), rules.set_rules(quality))
     whole = rules.with_reasons(catalog, reasons)
     checks += run_suite("collection", whole, rules.collection_rules(quality))
     quarantined = {t: "; ".join(texts) for t, texts in sorted(reasons.items())}

@@ -153,7 +153,7 @@ def genre_rules(config: QualityConfig) -> list[Rule]:
     ]
 
 
-def set_rules() -> list[Rule]:
+def set_rules(config: QualityConfig) -> list[Rule]:
     """Return what is asked of the usable set with its splits; one failure refuses the set."""
     return [
         Rule(
@@ -161,7 +161,10 @@ def set_rules() -> list[Rule]:
             "genre",
             "ExpectColumnUniqueValueCountToBeBetween",
             {"min_value": 2},
-            lambda _: "fewer than two genres have enough usable tracks",
+            lambda _: (
+                f"fewer than two genres have {config.min_tracks_per_genre} usable tracks "
+                "(quality.min_tracks_per_genre)"
+            ),
             "set",
         ),
         _between(

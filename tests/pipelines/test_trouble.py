@@ -51,7 +51,9 @@ def test_a_hard_folder_is_cleaned_named_and_used(place: Place, hard_folder: Path
     for track, reason in HARD_FOLDER_REASONS.items():
         line = next(line for line in done.stdout.splitlines() if track in line)
         assert reason in line
-    assert "2 passed over as no audio" in done.stdout
+    assert "2 passed over" in done.stdout
+    report = next(line for line in done.stdout.splitlines() if "quality report: " in line)
+    assert Path(report.partition("quality report: ")[2]).is_file()
     assert "music: 12 tracks of 2 genres, 7 set aside" in done.stdout
     assert champion_of(place) == 1
     assert runs_of(place, "register")[0].data.metrics.keys() >= {"test_accuracy", "test_log_loss"}

@@ -124,7 +124,10 @@ def test_leaks_across_splits_are_found():
     usable = good_catalog().assign(split=["train"] * 4 + ["validation", "test"] + ["train"] * 6)
     usable.loc[["a/0", "a/5"], "group"] = "artist"
     usable.loc[["a/1", "a/4"], "pcm_sha256"] = "same"
-    checks = {c.rule.name: c for c in run_suite("set", with_split_counts(usable), set_rules())}
+    checks = {
+        c.rule.name: c
+        for c in run_suite("set", with_split_counts(usable), set_rules(QualityConfig()))
+    }
     assert checks["group_in_one_split"].offenders == {
         "a/0": "group artist is in 2 splits",
         "a/5": "group artist is in 2 splits",
