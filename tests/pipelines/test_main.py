@@ -68,7 +68,7 @@ def test_register_leaves_the_confusion_matrix_and_the_genre_table(main_job: Ran)
 def test_the_summary_names_data_trial_score_version_bento_and_next_commands(main_job: Ran):
     for pattern in (
         r"demo: 60 synthetic tracks of 10 genres, 0 set aside",
-        r"best trial +\d of 2",
+        r"best trial +trial \d, of 2",
         r"accuracy 0\.\d{3}, 95 % interval 0\.\d{3} to 0\.\d{3}",
         r"genre-classifier 1, champion",
         r"genre_classifier:v1-",
