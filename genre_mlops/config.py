@@ -5,7 +5,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -35,7 +35,8 @@ class DataConfig(Section):
     """What goes in."""
 
     dataset: str = "demo"
-    """demo, or the path of a folder of genre folders."""
+    """A source's name (`genre-mlops data list`), the path of a folder or a table, or NAME:PATH for
+    a copy of a source that is here already."""
     demo_tracks: Annotated[int, Field(ge=30, le=100_000)] = 160
     demo_duration_s: Annotated[float, Field(ge=10, le=600)] = 30.0
     demo_seed: Annotated[int, Field(ge=0)] = 0
@@ -50,6 +51,12 @@ class QualityConfig(Section):
     min_rms_dbfs: Dbfs = -60.0
     max_silence_share: Annotated[float, Field(ge=0, le=1)] = 0.8
     max_clipping_share: Annotated[float, Field(ge=0, le=1)] = 0.2
+    max_dc_offset: Annotated[float, Field(gt=0, le=1)] = 0.02
+    """Of the mean amplitude, full scale 1.0. A warning only."""
+    min_bandwidth_hz: Hz = 5_000.0
+    """A warning only."""
+    label_conflicts: Literal["refuse", "set_aside"] = "refuse"
+    """What becomes of the set when one recording is there under two genres."""
     min_tracks_per_genre: Annotated[int, Field(ge=3)] = 3
     max_quarantined_share: Annotated[float, Field(ge=0, le=1)] = 0.5
     genres: tuple[str, ...] = ()
@@ -66,10 +73,16 @@ class QualityConfig(Section):
 
 
 class SplitConfig(Section):
-    """Shares of the tracks that are held out; the rest trains."""
+    """Which tracks train, validate and test."""
 
+    scheme: str = "auto"
+    """grouped, kfold, or the name of a split that the source brings; auto takes the source's first,
+    and grouped where it has none."""
     test_share: Annotated[float, Field(ge=0.05, le=0.5)] = 0.25
     validation_share: Annotated[float, Field(ge=0.05, le=0.5)] = 0.2
+    n_folds: Annotated[int, Field(ge=3, le=100)] = 5
+    fold: Annotated[int, Field(ge=0)] = 0
+    """Of kfold: the fold that tests; the next one validates."""
     seed: Annotated[int, Field(ge=0)] = 0
 
     @model_validator(mode="after")
@@ -79,6 +92,8 @@ class SplitConfig(Section):
                 f"test_share {self.test_share} and validation_share {self.validation_share} leave "
                 "less than 0.2 to train on"
             )
+        if self.fold >= self.n_folds:
+            raise ValueError(f"fold {self.fold} is not below n_folds {self.n_folds}")
         return self
 
 

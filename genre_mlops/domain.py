@@ -28,12 +28,15 @@ class Track:
         The label.
     group : str or None
         Artist, album or recording session; tracks of one group stay in one split.
+    licence : str or None
+        The track's own; None where that of the whole source holds.
     """
 
     track_id: str
     path: Path
     genre: str
     group: str | None = None
+    licence: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,6 +89,21 @@ def sequential(
     """Apply `function` to every item in order, in this process: the simplest `Mapper`."""
     del label
     return map(function, items)
+
+
+class Progress(Protocol):
+    """Told how far a long job is; a door draws it."""
+
+    def __call__(self, label: str, n_done: int, n_total: int, *, told: bool = False) -> None:
+        """`n_done` of `n_total` items of the job called `label` are done.
+
+        `told` says that the job writes a line of its own for each item: only a bar is wanted.
+        """
+        ...
+
+
+def silent(label: str, n_done: int, n_total: int, *, told: bool = False) -> None:
+    """Draw nothing: the simplest `Progress`."""
 
 
 class RunLog(Protocol):

@@ -1,26 +1,10 @@
 """Where work on many items runs: this process, or one process a core."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Protocol
 
 import joblib
 
-from genre_mlops.domain import ITEM, RESULT
-
-
-class Progress(Protocol):
-    """Told how far a long job is; a door draws it."""
-
-    def __call__(self, label: str, n_done: int, n_total: int, *, told: bool = False) -> None:
-        """`n_done` of `n_total` items of the job called `label` are done.
-
-        `told` says that the job writes a line of its own for each item: only a bar is wanted.
-        """
-        ...
-
-
-def silent(label: str, n_done: int, n_total: int, *, told: bool = False) -> None:
-    """Draw nothing."""
+from genre_mlops.domain import ITEM, RESULT, Progress, silent
 
 
 class Engine:

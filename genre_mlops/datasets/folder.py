@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from genre_mlops.datasets.base import AUDIO_SUFFIXES, Dataset, Listing
-from genre_mlops.domain import Mapper, Track
+from genre_mlops.domain import Mapper, Progress, Track, silent
 from genre_mlops.errors import DataError
 
 
@@ -32,7 +32,7 @@ class FolderDataset(Dataset):
 
     def __init__(self, root: Path) -> None:
         self.root = root.expanduser().absolute()
-        self.name = self.root.name
+        self.name, self.source = self.root.name, str(self.root)
         if not self.root.is_dir():
             what = "is a file" if self.root.exists() else "does not exist"
             raise DataError(
@@ -40,7 +40,7 @@ class FolderDataset(Dataset):
                 "each genre"
             )
 
-    def prepare(self, run: Mapper) -> None:
+    def prepare(self, run: Mapper, progress: Progress = silent) -> None:
         """Do nothing: the music is here."""
 
     def listing(self) -> Listing:

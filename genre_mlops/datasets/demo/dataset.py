@@ -12,7 +12,7 @@ import soundfile as sf
 from genre_mlops.datasets.base import Dataset, Listing
 from genre_mlops.datasets.demo.artists import place
 from genre_mlops.datasets.demo.soundfont import SR
-from genre_mlops.domain import Mapper, Track
+from genre_mlops.domain import Mapper, Progress, Track, silent
 from genre_mlops.errors import ConfigError
 from genre_mlops.files import replacing
 
@@ -56,6 +56,7 @@ class DemoDataset(Dataset):
 
     name = "demo"
     synthetic = True
+    source = "composed and rendered by genre-mlops"
     licence = (
         "Compositions: MIT, by this project. Sounds: the TimGM6mb SoundFont as shipped with "
         "pretty_midi, whose package says MIT and names no other terms for it; Linux "
@@ -82,8 +83,9 @@ class DemoDataset(Dataset):
         """Where the tracks of this seed and duration are."""
         return self._rendering.folder
 
-    def prepare(self, run: Mapper) -> None:
+    def prepare(self, run: Mapper, progress: Progress = silent) -> None:
         """Render the tracks that are missing."""
+        del progress
         missing = [
             index
             for index in range(self._n_tracks)
