@@ -80,6 +80,7 @@ class Dataset(ABC):
     def checksums(self) -> Mapping[str, str]:
         """Return what each file must be: `track_id` -> ``md5:<hex>`` or ``sha1:<hex>``.
 
+        ``wav-md5:<hex>`` is of a file's samples, written as a 16-bit wav with the plain header.
         Empty where nobody has published any. A track that is named here and not in the listing is
         missing.
         """

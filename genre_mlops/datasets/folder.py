@@ -14,7 +14,7 @@ class FolderDataset(Dataset):
 
     The first level names the genre. Of deeper levels the second names the group (artist or
     album), so that its tracks stay in one split. Folders and files whose names begin with a dot
-    are passed over, as are files with a suffix that is no audio's.
+    are passed over, as are files with a suffix that is no audio's and those in no genre's folder.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ class FolderDataset(Dataset):
     Raises
     ------
     DataError
-        There is no such folder.
+        There is no such folder, or its name is not UTF-8.
     """
 
     synthetic = False
@@ -32,6 +32,8 @@ class FolderDataset(Dataset):
 
     def __init__(self, root: Path) -> None:
         self.root = root.expanduser().absolute()
+        if not _is_utf8(self.root):
+            raise DataError(f"dataset {_shown(self.root)}: its name is not UTF-8; rename it")
         self.name, self.source = self.root.name, str(self.root)
         if not self.root.is_dir():
             what = "is a file" if self.root.exists() else "does not exist"
@@ -55,15 +57,11 @@ class FolderDataset(Dataset):
         passed_over: list[str] = []
         for path in _files_below(self.root, passed_over):
             relative = path.relative_to(self.root)
-            hidden = any(part.startswith(".") for part in relative.parts)
-            depth = len(relative.parts)
-            # Tables and reports are UTF-8: a name that is not cannot be written into them.
-            readable = relative.as_posix().encode("utf-8", "replace").decode()
-            audio = path.suffix.lower() in AUDIO_SUFFIXES and readable == relative.as_posix()
-            if hidden or depth < 2 or not audio:
-                passed_over.append(readable)
+            reason = _why_passed_over(relative)
+            if reason is not None:
+                passed_over.append(_shown(relative) + reason)
                 continue
-            group = f"{relative.parts[0]}/{relative.parts[1]}" if depth > 2 else None
+            group = f"{relative.parts[0]}/{relative.parts[1]}" if len(relative.parts) > 2 else None
             tracks.append(Track(relative.as_posix(), path, relative.parts[0], group))
         if not tracks:
             raise DataError(
@@ -74,21 +72,47 @@ class FolderDataset(Dataset):
         return Listing(tuple(tracks), tuple(sorted(passed_over)))
 
 
+def _why_passed_over(relative: Path) -> str | None:
+    """Return why a file is no track, in parentheses where it is audio; None where it is one."""
+    if relative.suffix.lower() not in AUDIO_SUFFIXES:
+        return ""
+    if any(part.startswith(".") for part in relative.parts):
+        return " (hidden)"
+    if len(relative.parts) < 2:
+        return " (in no genre's folder)"
+    # Tables and reports are UTF-8: another name cannot be written into them.
+    if not _is_utf8(relative):
+        return " (its name is not UTF-8)"
+    return None
+
+
+def _is_utf8(path: Path) -> bool:
+    return _shown(path) == path.as_posix()
+
+
+def _shown(path: Path) -> str:
+    return os.fsencode(path.as_posix()).decode("utf-8", "replace")
+
+
 def _files_below(root: Path, passed_over: list[str]) -> Iterator[Path]:
     """Yield every file below a folder, through links to folders, each folder once.
 
-    Folders that cannot be read are added to `passed_over`.
+    Folders that are not entered, and those that are named like audio, are added to `passed_over`.
     """
 
-    def pass_over(error: OSError) -> None:
-        passed_over.append(f"{Path(error.filename).relative_to(root)}/ ({error.strerror})")
+    def pass_over(path: str | Path, reason: str) -> None:
+        passed_over.append(f"{_shown(Path(path).relative_to(root))}/ ({reason})")
 
     seen: set[tuple[int, int]] = set()
-    for folder, subfolders, files in os.walk(root, onerror=pass_over, followlinks=True):
+    walk = os.walk(root, onerror=lambda e: pass_over(e.filename, str(e.strerror)), followlinks=True)
+    for folder, subfolders, files in walk:
         status = Path(folder).stat()
         if (status.st_dev, status.st_ino) in seen:
+            pass_over(folder, "a link to a folder that is listed elsewhere")
             subfolders.clear()
             continue
         seen.add((status.st_dev, status.st_ino))
+        if Path(folder) != root and Path(folder).suffix.lower() in AUDIO_SUFFIXES:
+            pass_over(folder, "a folder")
         subfolders.sort()
         yield from (Path(folder, name) for name in sorted(files))

@@ -24,7 +24,11 @@ def test_genre_group_and_id_come_from_the_path(tmp_path: Path):
         ("rock/one.wav", "rock", None),
         ("tango/x.ogg", "tango", None),
     ]
-    assert listing.passed_over == (".git/rock/y.wav", "loose.wav", "readme.txt")
+    assert listing.passed_over == (
+        ".git/rock/y.wav (hidden)",
+        "loose.wav (in no genre's folder)",
+        "readme.txt",
+    )
 
 
 def test_links_to_genre_folders_are_followed_and_loops_end(tmp_path: Path):
@@ -34,16 +38,48 @@ def test_links_to_genre_folders_are_followed_and_loops_end(tmp_path: Path):
     (tmp_path / "music" / "blues" / "up").symlink_to(tmp_path / "music")
     listing = FolderDataset(tmp_path / "music").listing()
     assert [track.track_id for track in listing.tracks] == ["rock/a.wav"]
+    assert listing.passed_over == ("blues/up/ (a link to a folder that is listed elsewhere)",)
+
+
+def test_of_several_links_to_a_folder_the_first_by_name_is_taken(tmp_path: Path):
+    write_tune(tmp_path / "elsewhere" / "a.wav", seed=1)
+    (tmp_path / "music").mkdir()
+    for name in "hfbdgaec":
+        (tmp_path / "music" / name).symlink_to(tmp_path / "elsewhere")
+    listing = FolderDataset(tmp_path / "music").listing()
+    assert [track.track_id for track in listing.tracks] == ["a/a.wav"]
+    assert len(listing.passed_over) == 7
 
 
 def test_names_of_every_kind(tmp_path: Path):
     for name in ("hip hop/a,b;c'd\"e.wav", "hip hop/ünï 音楽.wav", "r&b/50%.wav"):
         write_tune(tmp_path / name, seed=1)
+    write_tune(tmp_path / "two\nlines" / "new\nline.wav", seed=1)
     (Path(os.fsdecode(bytes(tmp_path / "r&b") + b"/\xff\xfe.wav"))).write_bytes(b"")
+    (Path(os.fsdecode(bytes(tmp_path / "r&b") + b"/\xe9.txt"))).write_bytes(b"")
     listing = FolderDataset(tmp_path).listing()
-    assert {track.genre for track in listing.tracks} == {"hip hop", "r&b"}
-    assert len(listing.tracks) == 3
-    assert listing.passed_over == ("r&b/??.wav",)
+    assert {track.genre for track in listing.tracks} == {"hip hop", "r&b", "two\nlines"}
+    assert len(listing.tracks) == 4
+    assert listing.passed_over == (
+        "r&b/\ufffd.txt",
+        "r&b/\ufffd\ufffd.wav (its name is not UTF-8)",
+    )
+
+
+def test_a_folder_whose_own_name_is_not_utf8_is_refused(tmp_path: Path):
+    folder = Path(os.fsdecode(bytes(tmp_path) + b"/m\xfcsik"))
+    folder.mkdir()
+    with pytest.raises(DataError, match="m\ufffdsik: its name is not UTF-8; rename it"):
+        FolderDataset(folder)
+
+
+def test_a_folder_that_is_named_like_audio_is_said_and_entered(tmp_path: Path):
+    write_tune(tmp_path / "rock" / "album.wav" / "a.wav", seed=1)
+    listing = FolderDataset(tmp_path).listing()
+    assert [(t.track_id, t.group) for t in listing.tracks] == [
+        ("rock/album.wav/a.wav", "rock/album.wav")
+    ]
+    assert listing.passed_over == ("rock/album.wav/ (a folder)",)
 
 
 def test_what_is_no_data_set_is_said(tmp_path: Path):

@@ -1,0 +1,179 @@
+"""Archives unpacked file by file, only what is asked for and only where it may go."""
+
+import json
+import lzma
+import os
+import shutil
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import IO
+
+from genre_mlops.datasets.disk import is_full, need_room
+from genre_mlops.domain import Progress, silent
+from genre_mlops.errors import DataError
+from genre_mlops.files import replacing
+
+Place = Callable[[str], str | None]
+"""Member's name -> where it goes, relative to the folder; None passes it over."""
+
+_WHOLE = ".whole.json"
+_MAX_PADDING_BYTES = 1 << 24
+_DAMAGED = (
+    tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError,
+    NotImplementedError,
+)  # fmt: skip
+
+
+def unpack(
+    archive: Path, folder: Path, place: Place, *, max_bytes: int, progress: Progress = silent
+) -> list[str]:
+    """Unpack some members of a zip or tar archive, but for those that are there already.
+
+    A member that is there with its size was unpacked whole: each is written under another name
+    first. So an unpacking that was killed goes on.
+
+    Parameters
+    ----------
+    archive : Path
+        Zip, or tar with any compression Python knows.
+    folder : Path
+        Where the members go.
+    place : callable
+        Says where each member goes, by its name. Of members that go to one place the first does.
+    max_bytes : int
+        An archive whose members claim more than this together is refused.
+    progress : Progress
+        Told of the members, or of the archive's megabytes where members are not known before.
+
+    Returns
+    -------
+    list of str
+        What was or is unpacked, relative to the folder.
+
+    Raises
+    ------
+    DataError
+        The archive is damaged, too large, or means to write where it must not; or the disk is full.
+    """
+    placed: dict[str, None] = {}
+    budget = max_bytes
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        need_room(folder, _least_room(archive, folder, place))
+        for name, size, content in _members(archive, folder, progress):
+            budget -= size
+            if budget < 0:
+                raise DataError(
+                    f"{archive}: its members claim more than {max_bytes / 1e9:g} GB: refused"
+                )
+            target = place(name)
+            if target is None or target in placed:
+                continue
+            placed[target] = None
+            _write(content, folder / target, size)
+    except _DAMAGED as error:
+        raise DataError(
+            f"{archive}: damaged, or no zip or tar archive ({error}); remove it and get it again"
+        ) from error
+    except OSError as error:
+        what = "the disk or your share of it is full" if is_full(error) else "cannot be unpacked"
+        raise DataError(
+            f"{archive}: {what} ({error.strerror or error}); what is unpacked is kept, run again "
+            "to go on"
+        ) from error
+    return list(placed)
+
+
+def mark_whole(folder: Path, names: Iterable[str]) -> None:
+    """Note that all these files of a folder are there now, with their sizes."""
+    # Once for all of them: a power cut must not leave the note without the files.
+    os.sync()
+    sizes = {name: (folder / name).stat().st_size for name in sorted(names)}
+    with replacing(folder / _WHOLE) as partial:
+        partial.write_text(json.dumps(sizes), encoding="utf-8")
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether `mark_whole` was here, and all that it noted is still there."""
+    try:
+        sizes = json.loads((folder / _WHOLE).read_text(encoding="utf-8"))
+        return all((folder / name).stat().st_size == size for name, size in sizes.items())
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def _least_room(archive: Path, folder: Path, place: Place) -> int:
+    """Return how many bytes unpacking takes at least: a tar archive has no table of contents."""
+    if not zipfile.is_zipfile(archive):
+        return archive.stat().st_size if not any(folder.glob("*/")) else 0
+    with zipfile.ZipFile(archive) as zipped:
+        targets = {place(info.filename): info.file_size for info in zipped.infolist()}
+    return sum(n for name, n in targets.items() if name and not (folder / name).exists())
+
+
+_Member = tuple[str, int, Callable[[], IO[bytes]]]
+
+
+def _members(archive: Path, folder: Path, progress: Progress) -> Iterator[_Member]:
+    """Yield name, size in bytes and a way to open it of each regular file of an archive."""
+    if zipfile.is_zipfile(archive):
+        with zipfile.ZipFile(archive) as zipped:
+            yield from _zip_members(zipped, archive, progress)
+    else:
+        yield from _tar_members(archive, folder, progress)
+
+
+def _zip_members(zipped: zipfile.ZipFile, archive: Path, progress: Progress) -> Iterator[_Member]:
+    infos = [info for info in zipped.infolist() if not info.is_dir()]
+    for n_done, info in enumerate(infos):
+        progress(f"unpack {archive.name}", n_done, len(infos))
+        _refuse_escape(archive, info.filename)
+        # The upper half of the attributes is the Unix mode: 0o120000 is a link.
+        if (info.external_attr >> 16) & 0o170000 in (0, 0o100000):
+            yield info.filename, info.file_size, partial(zipped.open, info)
+    progress(f"unpack {archive.name}", len(infos), len(infos))
+
+
+def _tar_members(archive: Path, folder: Path, progress: Progress) -> Iterator[_Member]:
+    total = archive.stat().st_size
+    with archive.open("rb") as file, tarfile.open(fileobj=file) as tar:
+        for member in tar:
+            progress(f"unpack {archive.name} (MB)", file.tell() // 10**6, total // 10**6 + 1)
+            _refuse_escape(archive, member.name)
+            if member.isreg():
+                tarfile.data_filter(member, str(folder))
+                yield member.name, member.size, partial(_open_member, tar, member)
+        _read_to_end(tar)
+        progress(f"unpack {archive.name} (MB)", total // 10**6 + 1, total // 10**6 + 1)
+
+
+def _read_to_end(tar: tarfile.TarFile) -> None:
+    """Read what pads the archive: the check of a compressed one stands behind it."""
+    n_left = _MAX_PADDING_BYTES
+    while block := tar.fileobj.read(1 << 20) if tar.fileobj else b"":
+        n_left -= len(block)
+        if n_left < 0:
+            raise tarfile.ReadError("something follows its end")
+
+
+def _open_member(tar: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
+    content = tar.extractfile(member)
+    if content is None:
+        raise tarfile.ReadError(f"{member.name} is no file")
+    return content
+
+
+def _refuse_escape(archive: Path, name: str) -> None:
+    if name.startswith(("/", "\\")) or ".." in name.replace("\\", "/").split("/"):
+        raise DataError(f"{archive}: means to write outside its folder ({name!r}): refused")
+
+
+def _write(content: Callable[[], IO[bytes]], target: Path, size: int) -> None:
+    if target.is_file() and target.stat().st_size == size:
+        return
+    with content() as source, replacing(target) as unfinished, unfinished.open("wb") as file:
+        shutil.copyfileobj(source, file)

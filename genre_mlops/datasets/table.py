@@ -1,0 +1,153 @@
+"""A table that names recordings: CSV or Parquet, one row a track."""
+
+import os
+from collections import defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from genre_mlops.datasets.base import Dataset, Listing, PublishedSplit
+from genre_mlops.domain import Mapper, Progress, Track, silent
+from genre_mlops.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TABLE_SUFFIXES = frozenset({".csv", ".parquet"})
+SPLIT_WORDS = {
+    "train": "train",
+    "training": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "dev": "validation",
+    "test": "test",
+}
+_REQUIRED = ("path", "genre")
+_OPTIONAL = ("group", "split", "licence")
+_PROBLEMS_SHOWN = 5
+
+
+class TableDataset(Dataset):
+    """Music named by a table, wherever it lies; nothing is changed.
+
+    Columns: `path` (relative to the table's folder, or absolute) and `genre`; where wanted `group`
+    (artist, album or session), `split` and `licence`, empty where unknown. Other columns are
+    passed over. A file that is not there stays in the listing: the catalog sets it aside and says
+    so.
+
+    Parameters
+    ----------
+    path : Path
+        The table, .csv (UTF-8, with a header) or .parquet.
+
+    Raises
+    ------
+    DataError
+        There is no such table.
+    """
+
+    synthetic = False
+    licence = "unknown: that of the table's owner, or as its licence column says"
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.expanduser().absolute()
+        self.name, self.source = self.path.stem, str(self.path)
+        if not self.path.is_file():
+            raise DataError(f"dataset {path}: there is no such table")
+
+    def prepare(self, run: Mapper, progress: Progress = silent) -> None:
+        """Do nothing: the music is here."""
+
+    def listing(self) -> Listing:
+        """Name the tracks of the table.
+
+        An id is the path relative to the table's folder, or the absolute one without its first
+        slash where the file is elsewhere.
+
+        Raises
+        ------
+        DataError
+            The table cannot be read, lacks a column, or has rows that cannot be used.
+        """
+        rows = self._rows()
+        paths = [Path(os.path.normpath(self.path.parent / text)) for text in rows["path"]]
+        self._refuse_bad(rows, paths)
+        ids = self._ids(paths)
+        columns = (rows[name] for name in ("genre", "group", "licence"))
+        tracks = [
+            Track(track_id, path, genre, group or None, licence or None)
+            for track_id, path, genre, group, licence in zip(ids, paths, *columns, strict=True)
+        ]
+        split = {
+            track_id: SPLIT_WORDS[word.lower()]
+            for track_id, word in zip(ids, rows["split"], strict=True)
+            if word
+        }
+        tracks.sort(key=lambda track: track.track_id)
+        return Listing(tuple(tracks), splits={"own": PublishedSplit(split)} if split else {})
+
+    def _rows(self) -> "pd.DataFrame":
+        """Return the known columns as text, empty where unknown."""
+        import pandas as pd
+
+        try:
+            if self.path.suffix.lower() == ".parquet":
+                frame = pd.read_parquet(self.path)
+            else:
+                # A genre called "None" or an artist called "NA" is a name.
+                frame = pd.read_csv(self.path, dtype=str, keep_default_na=False, encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise DataError(f"dataset {self.path}: is not UTF-8: {error}") from error
+        except (OSError, ValueError) as error:
+            raise DataError(f"dataset {self.path}: cannot be read as a table: {error}") from error
+        frame.columns = [str(name).strip().lower() for name in frame.columns]
+        names = list(frame.columns)
+        missing = [name for name in _REQUIRED if name not in names]
+        twice = [name for name in (*_REQUIRED, *_OPTIONAL) if names.count(name) > 1]
+        if missing or twice:
+            what = f"has no column {' or '.join(missing)}" if missing else f"has two: {twice[0]}"
+            raise DataError(
+                f"dataset {self.path}: {what}; expected path and genre, and where wanted "
+                f"{', '.join(_OPTIONAL)}; found {', '.join(names)}"
+            )
+        frame = frame.reindex(columns=[*_REQUIRED, *_OPTIONAL])
+        return frame.astype(object).where(frame.notna(), "").map(lambda cell: str(cell).strip())
+
+    def _refuse_bad(self, rows: "pd.DataFrame", paths: list[Path]) -> None:
+        """Name the rows that cannot be used, counted from 1 below the header."""
+        if not len(rows):
+            raise DataError(f"dataset {self.path}: has no rows")
+        problems: dict[int, list[str]] = defaultdict(list)
+        seen: dict[Path, int] = {}
+        for n, (path, text, genre, word) in enumerate(
+            zip(paths, rows["path"], rows["genre"], rows["split"], strict=True), start=1
+        ):
+            if not text:
+                problems[n].append("path is empty")
+            elif (first := seen.setdefault(path, n)) != n:
+                problems[n].append(f"path {text} is that of row {first} too")
+            if not genre:
+                problems[n].append("genre is empty")
+            if word and word.lower() not in SPLIT_WORDS:
+                problems[n].append(f"split {word!r} is none of {', '.join(SPLIT_WORDS)}")
+        if problems:
+            shown = [f"row {n}: {', '.join(what)}" for n, what in problems.items()]
+            more = len(shown) - _PROBLEMS_SHOWN
+            rest = f"; and {more:,} more rows" if more > 0 else ""
+            raise DataError(f"dataset {self.path}: {'; '.join(shown[:_PROBLEMS_SHOWN])}{rest}")
+
+    def _ids(self, paths: list[Path]) -> list[str]:
+        base = self.path.parent
+        inside = [path.is_relative_to(base) for path in paths]
+        taken = {
+            path.relative_to(base).as_posix() for path, is_in in zip(paths, inside, strict=True)
+            if is_in
+        }  # fmt: skip
+        ids = []
+        for path, is_in in zip(paths, inside, strict=True):
+            track_id = path.relative_to(base if is_in else path.anchor).as_posix()
+            while not is_in and track_id in taken:
+                track_id = f"elsewhere/{track_id}"
+            taken.add(track_id)
+            ids.append(track_id)
+        return ids
