@@ -1,13 +1,18 @@
 """Path or bytes -> clip: decode, mix to mono, resample, within limits.
 
-libsndfile decodes, through soundfile: wav, au, flac, mp3, ogg (Vorbis, Opus), aiff.
+libsndfile decodes, through soundfile: wav, au, flac, mp3, ogg (Vorbis, Opus), aiff. A recording is
+read block by block (`stream`), or as a whole (`decode`).
 """
 
+import errno
 import io
 import math
+import os
 import re
+import stat
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,11 +25,17 @@ from genre_mlops.domain import Clip
 from genre_mlops.errors import AudioError
 
 UNDECODABLE_SUFFIXES = frozenset({".m4a", ".aac", ".wma"})
-_BLOCK_SAMPLES = 1 << 18
+_BLOCK_SAMPLES = 1 << 16
 # No recording is made above this; a header that claims more would cost memory for nothing.
 _MAX_SR = 768_000
+# Files of floats may be scaled to 32-bit integers; beyond that, squares leave float32.
+_MAX_AMPLITUDE = 2.0**32
 # A cut below this share of the declared length is the rounding of encoders, not a lost end.
 _LOST_SHARE = 0.01
+# Computing time that one file may take, from its opening to its end: what decodes to hours from a
+# few bytes is no recording. The lowest bit rates need about 4 s for each MB.
+_BUDGET_S = 5.0
+_BUDGET_S_PER_MB = 10.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,7 +62,124 @@ class Decoded:
     @property
     def truncated(self) -> bool:
         """Whether the end that the file declares is missing."""
-        return self.clip.duration_s < self.declared_s * (1 - _LOST_SHARE)
+        return _is_truncated(self.clip.duration_s, self.declared_s)
+
+
+class AudioStream:
+    """An open recording, as `stream` gives it.
+
+    Attributes
+    ----------
+    name : str
+        Named in errors.
+    sr : int
+        Sampling rate in Hz.
+    format : str
+        For example ``WAV/PCM_16``.
+    n_channels : int
+        Before the mix.
+    n_samples : int
+        Of the mix, read so far.
+    """
+
+    def __init__(
+        self,
+        source: Path | bytes,
+        name: str,
+        opened: "_Opened",
+        max_duration_s: float,
+    ) -> None:
+        self.name, self.n_samples = name, 0
+        self.sr, self.n_channels = int(opened.file.samplerate), int(opened.file.channels)
+        self.format = f"{opened.file.format}/{opened.file.subtype}"
+        self._source, self._opened, self._max_duration_s = source, opened, max_duration_s
+
+    def blocks(self) -> Iterator[NDArray[np.float32]]:
+        """Read and mix block by block: neither channels nor length decide how much is in memory.
+
+        Yields
+        ------
+        ndarray [shape=(n,), dtype=float32]
+            The mean of the channels, full scale 1.0; never empty.
+
+        Raises
+        ------
+        AudioError
+            The recording is damaged or too long, costs far more computing than one of its size
+            can, or holds no samples or some that are not finite.
+        """
+        began_s = time.thread_time()
+        budget_s = _BUDGET_S + _BUDGET_S_PER_MB * self._opened.size_bytes / 1e6
+        n_frames = max(1, _BLOCK_SAMPLES // self.n_channels)
+        while len(frames := self._read(n_frames)):
+            self.n_samples += len(frames)
+            if self.duration_s > self._max_duration_s:
+                raise AudioError(self.name, f"is longer than {self._max_duration_s:g} s")
+            if time.thread_time() - began_s > budget_s:
+                raise AudioError(
+                    self.name,
+                    f"takes too long to decode: given up {self.duration_s:.0f} s into it, after "
+                    f"{budget_s:.0f} s of computing",
+                )
+            yield _mix(frames, self.name)
+        if not self.n_samples:
+            raise AudioError(self.name, "holds no samples")
+
+    def _read(self, n_frames: int) -> NDArray[np.float32]:
+        with _with_reasons(self._source, self.name):
+            frames: NDArray[np.float32] = self._opened.file.read(
+                n_frames, dtype="float32", always_2d=True
+            )
+        return frames
+
+    @property
+    def duration_s(self) -> float:
+        """Length of what was read so far, in seconds."""
+        return self.n_samples / self.sr
+
+    @property
+    def declared_s(self) -> float:
+        """The length the file claims, in seconds; known once all blocks were read."""
+        return _declared_s(self._opened.file, self._opened.head, self.n_samples)
+
+    @property
+    def truncated(self) -> bool:
+        """Whether the end that the file declares is missing; known once all blocks were read."""
+        return _is_truncated(self.duration_s, self.declared_s)
+
+
+@contextmanager
+def stream(
+    source: Path | bytes, *, track_id: str | None = None, max_duration_s: float = math.inf
+) -> Iterator[AudioStream]:
+    """Open a recording to read it block by block.
+
+    Parameters
+    ----------
+    source : Path or bytes
+        A file, or the contents of one.
+    track_id : str, optional
+        Named in errors; by default the path.
+    max_duration_s : float
+        Longer recordings are refused when that much was read.
+
+    Yields
+    ------
+    AudioStream
+        To be read within the `with` block.
+
+    Raises
+    ------
+    AudioError
+        The source cannot be read, is empty or no audio.
+    """
+    name = track_id or (str(source) if isinstance(source, Path) else "upload")
+    with ExitStack() as stack:
+        with _with_reasons(source, name):
+            opened = stack.enter_context(_open(source, name))
+        if not 1 <= opened.file.samplerate <= _MAX_SR:
+            raise AudioError(name, f"claims a sampling rate of {opened.file.samplerate} Hz")
+        yield AudioStream(source, name, opened, max_duration_s)
 
 
 def decode(
@@ -78,31 +206,9 @@ def decode(
     AudioError
         The source is empty, no audio, damaged, too long, or holds samples that are not finite.
     """
-    name = track_id or (str(source) if isinstance(source, Path) else "upload")
-    try:
-        head = _head(source)
-        if not head:
-            raise AudioError(name, "is empty (0 bytes)")
-        with _open(source) as file:
-            if not 1 <= file.samplerate <= _MAX_SR:
-                raise AudioError(name, f"claims a sampling rate of {file.samplerate} Hz")
-            blocks = _mono_blocks(file, name, max_duration_s)
-            y = np.concatenate(blocks) if blocks else np.empty(0, np.float32)
-            decoded = Decoded(
-                Clip(name, y, file.samplerate),
-                f"{file.format}/{file.subtype}",
-                file.channels,
-                _declared_s(file, head, y.size),
-            )
-    except soundfile.LibsndfileError as error:
-        raise AudioError(name, _why_undecodable(source, error)) from error
-    except OSError as error:
-        raise AudioError(name, f"cannot be read: {error.strerror or error}") from error
-    if not np.isfinite(y).all():
-        raise AudioError(name, "holds samples that are not finite numbers")
-    if y.size == 0:
-        raise AudioError(name, "holds no samples")
-    return decoded
+    with stream(source, track_id=track_id, max_duration_s=max_duration_s) as recording:
+        clip = Clip(recording.name, np.concatenate(list(recording.blocks())), recording.sr)
+        return Decoded(clip, recording.format, recording.n_channels, recording.declared_s)
 
 
 def resample(clip: Clip, sr: int) -> Clip:
@@ -132,44 +238,72 @@ def load_clip(
     return resample(decode(source, track_id=track_id, max_duration_s=max_duration_s).clip, sr)
 
 
-def _mono_blocks(
-    file: soundfile.SoundFile, name: str, max_duration_s: float
-) -> list[NDArray[np.float32]]:
-    """Read and mix block by block: neither channels nor length decide how much is in memory."""
-    n_left = max_duration_s * file.samplerate
-    blocks: list[NDArray[np.float32]] = []
-    while True:
-        block = file.read(_BLOCK_SAMPLES // file.channels or 1, dtype="float32", always_2d=True)
-        if not len(block):
-            return blocks
-        n_left -= len(block)
-        if n_left < 0:
-            raise AudioError(name, f"is longer than {max_duration_s:g} s")
-        blocks.append(block[:, 0].copy() if file.channels == 1 else block.mean(axis=1))
+def open_regular(path: Path) -> io.FileIO:
+    """Open a file for reading, if it is one: a pipe or a device may keep its reader for ever.
+
+    Raises
+    ------
+    OSError
+        It is no regular file, or cannot be opened.
+    """
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise OSError(errno.EINVAL, "it is no regular file")
+    return io.FileIO(path)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Opened:
+    file: soundfile.SoundFile
+    head: bytes
+    size_bytes: int
 
 
 @contextmanager
-def _open(source: Path | bytes) -> Iterator[soundfile.SoundFile]:
-    if isinstance(source, bytes):
-        with soundfile.SoundFile(io.BytesIO(source)) as file:
-            yield file
-        return
-    # Never by its name: soundfile would take .raw for samples without a header.
-    with (
-        source.open("rb") as stream,
-        soundfile.SoundFile(stream.fileno(), closefd=False) as file,
-    ):
-        yield file
+def _open(source: Path | bytes, name: str) -> Iterator[_Opened]:
+    """Open a source in libsndfile, with its first bytes after any ID3v2 tag."""
+    with io.BytesIO(source) if isinstance(source, bytes) else open_regular(source) as raw:
+        start = raw.read(10)
+        if not start:
+            raise AudioError(name, "is empty (0 bytes)")
+        raw.seek(_id3_size(start))
+        head = raw.read(4096) or start
+        size_bytes = raw.seek(0, os.SEEK_END)
+        raw.seek(0)
+        # Never by its name: soundfile would take .raw for samples without a header.
+        place = raw if isinstance(raw, io.BytesIO) else raw.fileno()
+        with soundfile.SoundFile(place, closefd=False) as file:
+            yield _Opened(file, head, size_bytes)
 
 
-def _head(source: Path | bytes) -> bytes:
-    """Return the first bytes after any ID3v2 tag."""
-    if isinstance(source, bytes):
-        return source[_id3_size(source[:10]) :][:4096] or source[:10]
-    with source.open("rb") as file:
-        start = file.read(10)
-        file.seek(_id3_size(start))
-        return file.read(4096) or start
+@contextmanager
+def _with_reasons(source: Path | bytes, name: str) -> Iterator[None]:
+    try:
+        yield
+    except soundfile.LibsndfileError as error:
+        raise AudioError(name, _why_undecodable(source, error)) from error
+    except OSError as error:
+        raise AudioError(name, f"cannot be read: {error.strerror or error}") from error
+
+
+def _mix(frames: NDArray[np.float32], name: str) -> NDArray[np.float32]:
+    with np.errstate(all="ignore"):
+        if frames.shape[1] == 1:
+            y = frames[:, 0]
+        elif frames.shape[1] == 2:
+            # As `mean` gives it, 20 times as fast.
+            y = (frames[:, 0] + frames[:, 1]) / np.float32(2)
+        else:
+            y = frames.mean(axis=1)
+        loudest = max(float(y.max()), -float(y.min()))
+    # A NaN compares to nothing.
+    if not loudest <= _MAX_AMPLITUDE:
+        raise AudioError(name, "holds samples that are not finite numbers, or absurdly large ones")
+    return y
+
+
+def _is_truncated(duration_s: float, declared_s: float) -> bool:
+    return duration_s < declared_s * (1 - _LOST_SHARE)
 
 
 def _id3_size(start: bytes) -> int:
@@ -205,5 +339,8 @@ def _why_undecodable(source: Path | bytes, error: soundfile.LibsndfileError) -> 
     suffix = source.suffix.lower() if isinstance(source, Path) else ""
     if suffix in UNDECODABLE_SUFFIXES:
         return f"{suffix} is not supported: convert it to flac, wav, ogg or mp3"
-    reason = error.error_string.strip().removeprefix("Error : ").rstrip(".") or "no reason given"
+    reason = error.error_string.strip().removeprefix("Error : ").rstrip(".")
+    # What libsndfile says where a decoder gives up without a word.
+    if not reason or "internal" in reason.lower() or "does not exist" in reason:
+        return "cannot be decoded: damaged"
     return f"cannot be decoded: {reason[0].lower()}{reason[1:]}"

@@ -1,180 +1,217 @@
-"""One row a file: what is in it, or why it cannot be used. An unchanged file is not read twice."""
+"""One row a file: what is in it, or why it cannot be used. The same content is not read twice.
 
-import hashlib
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+The cache is two tables that all sources share: which content a path had in a certain state, and
+what was read in a content. A file that moved, or a copy, costs no more than its hash.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import BrokenExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
-from genre_mlops.audio import decode
 from genre_mlops.datasets.base import Listing
-from genre_mlops.domain import Mapper, Track
-from genre_mlops.errors import AudioError
-from genre_mlops.files import replacing
-from genre_mlops.processes import quiet_stderr
+from genre_mlops.domain import Mapper
+from genre_mlops.pieces import PieceTable
+from genre_mlops.readings import (
+    READING_VERSION,
+    Reading,
+    State,
+    file_state,
+    hash_files,
+    read_files,
+    read_files_guarded,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
-# What is longer is not read to its end: a worker's memory is bounded by this.
-LONGEST_S = 3_600.0
-# Part of a cache's name: raise it where the same file would give another reading.
-READING_VERSION = 1
-FILES_PER_TASK = 16
-SAVE_EVERY_TASKS = 64
-SILENCE_DBFS = -60.0
-# 1.0 is full scale; decoders of lossy formats rarely hit it to the last bit.
-CLIPPED_AMPLITUDE = 0.999
-_FRAME_S = 0.05
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What was found in one file; numbers are None where it could not be decoded.
-
-    Levels are of the mono mix in dB relative to full scale (a full-scale square wave has
-    0 dBFS RMS); shares are of samples (clipping) or of 50 ms frames (silence).
-    """
-
-    path: str
-    size_bytes: int
-    mtime_ns: int
-    sha256: str | None = None
-    pcm_sha256: str | None = None
-    format: str | None = None
-    sr: int | None = None
-    n_channels: int | None = None
-    duration_s: float | None = None
-    rms_dbfs: float | None = None
-    peak_dbfs: float | None = None
-    clipping_share: float | None = None
-    silence_share: float | None = None
-    truncated: bool | None = None
-    error: str | None = None
+FILES_PER_TASK = 8
+SAVE_EVERY_FILES = 256
+_HASHES_PER_TASK = 64
+# Tasks that may have been at work when a worker died: the oldest that are not done.
+_SUSPECTS = 16
+# Arrow types of what a content decides: the fields of `Reading`, but for path and time.
+_MEASURED = {
+    "sha256": "string",
+    "pcm_sha256": "string",
+    "format": "string",
+    "sr": "int64",
+    "n_channels": "int64",
+    "duration_s": "double",
+    "rms_dbfs": "double",
+    "peak_dbfs": "double",
+    "clipping_share": "double",
+    "silence_share": "double",
+    "dc_offset": "double",
+    "bandwidth_hz": "double",
+    "truncated": "bool",
+    "fingerprint": "large_binary",
+    "error": "string",
+}
 
 
 def build_catalog(listing: Listing, *, cache: Path, run: Mapper) -> "pd.DataFrame":
-    """Read every track of a listing, but for those read before and unchanged since.
+    """Read every track of a listing, but for content that was read before.
 
     Parameters
     ----------
     listing : Listing
         The tracks of a source.
     cache : Path
-        A Parquet file of readings, made where missing; killed half-way, most of the work done
-        is in it.
+        A folder for the readings of all sources, made where missing; killed half-way, most of the
+        work done is in it. Several processes may use it at once.
     run : Mapper
         Where the reading happens.
 
     Returns
     -------
     DataFrame
-        Indexed by `track_id`, in the listing's order: `genre`, `group` and the fields of
-        `Reading`.
+        Indexed by `track_id`, in the listing's order: `genre`, `group`, `licence` and the fields
+        of `Reading`.
     """
-    import pandas as pd
-
-    known = _read_cache(cache)
-    found = {str(t.path): known[key] for t in listing.tracks if (key := _key(t.path)) in known}
-    unread = [track for track in listing.tracks if str(track.path) not in found]
-    tasks = [unread[i : i + FILES_PER_TASK] for i in range(0, len(unread), FILES_PER_TASK)]
-    try:
-        for n_done, readings in enumerate(run(read_files, tasks, label="read audio"), start=1):
-            found |= {r.path: r for r in readings}
-            known |= {(r.path, r.size_bytes, r.mtime_ns): r for r in readings}
-            if n_done % SAVE_EVERY_TASKS == 0:
-                _write_cache(cache, known)
-    finally:
-        if tasks:
-            _write_cache(cache, known)
-    rows = [
-        {"track_id": track.track_id, "genre": track.genre, "group": track.group}
-        | asdict(found[str(track.path)])
-        for track in listing.tracks
-    ]
-    columns = ["track_id", "genre", "group", *Reading.__dataclass_fields__]
-    return pd.DataFrame(rows, columns=columns).set_index("track_id")
-
-
-def read_files(tracks: Sequence[Track]) -> list[Reading]:
-    """Read some files; what is wrong with one is in its row."""
-    # The mp3 decoder writes its warnings past Python.
-    with quiet_stderr():
-        return [read_file(track) for track in tracks]
-
-
-def read_file(track: Track) -> Reading:
-    """Decode one file and measure it."""
-    key = _key(track.path)
-    try:
-        with track.path.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        return Reading(*key, error=f"cannot be read: {error.strerror or error}")
-    try:
-        decoded = decode(track.path, track_id=track.track_id, max_duration_s=LONGEST_S)
-    except AudioError as error:
-        return Reading(*key, sha256=sha256, error=error.reason)
-    y = decoded.clip.y
-    return Reading(
-        *key,
-        sha256=sha256,
-        pcm_sha256=hashlib.sha256(y.data).hexdigest(),
-        format=decoded.format,
-        sr=decoded.clip.sr,
-        n_channels=decoded.n_channels,
-        duration_s=decoded.clip.duration_s,
-        rms_dbfs=_dbfs(float(np.sqrt(np.dot(y, y) / y.size))),
-        peak_dbfs=_dbfs(max(float(y.max()), -float(y.min()))),
-        clipping_share=_clipping_share(y),
-        silence_share=_silence_share(y, decoded.clip.sr),
-        truncated=decoded.truncated,
+    known = _Known(
+        cache / f"readings-v{READING_VERSION}",
+        {path: file_state(path) for path in dict.fromkeys(str(t.path) for t in listing.tracks)},
     )
-
-
-def _clipping_share(y: NDArray[np.float32]) -> float:
-    n_clipped = np.count_nonzero(y >= CLIPPED_AMPLITUDE) + np.count_nonzero(y <= -CLIPPED_AMPLITUDE)
-    return float(n_clipped / y.size)
-
-
-def _silence_share(y: NDArray[np.float32], sr: int) -> float:
-    frame = min(y.size, max(1, round(_FRAME_S * sr)))
-    frames = y[: y.size // frame * frame].reshape(-1, frame)
-    # No copy of the samples: a recording may be an hour long.
-    power = np.einsum("ij,ij->i", frames, frames) / frame
-    return float(np.mean(power < 10 ** (SILENCE_DBFS / 10)))
-
-
-def _dbfs(amplitude: float) -> float:
-    return float(20 * np.log10(max(amplitude, 1e-10)))
-
-
-def _key(path: Path) -> tuple[str, int, int]:
     try:
-        stat = path.stat()
-    except OSError:
-        return str(path), -1, -1
-    return str(path), stat.st_size, stat.st_mtime_ns
+        known.look_up()
+        tasks = _tasks(known.perhaps_moved(), _HASHES_PER_TASK)
+        if tasks:
+            for hashed in run(hash_files, tasks, label="look for moved audio"):
+                known.add_hashes(hashed)
+            known.look_up()
+        for readings in _read_surely(_tasks(known.unread(), FILES_PER_TASK), run):
+            known.add(readings)
+    finally:
+        known.save()
+    known.tidy()
+    return _frame(listing, known)
 
 
-def _read_cache(cache: Path) -> dict[tuple[str, int, int], Reading]:
+def _tasks(paths: Sequence[str], n: int) -> list[tuple[str, ...]]:
+    return [tuple(paths[i : i + n]) for i in range(0, len(paths), n)]
+
+
+def _read_surely(tasks: Iterable[tuple[str, ...]], run: Mapper) -> Iterator[list[Reading]]:
+    """Read files in tasks; a worker that dies takes no more than the file it died of."""
+    waiting = dict.fromkeys(tasks)
+    while waiting:
+        try:
+            for readings in run(read_files, list(waiting), label="read audio"):
+                del waiting[tuple(reading.path for reading in readings)]
+                yield readings
+        except BrokenExecutor:
+            for task in list(waiting)[:_SUSPECTS]:
+                del waiting[task]
+                yield list(read_files_guarded(task))
+
+
+class _Known:
+    """What is known of some files, and the tables that it comes from and goes to."""
+
+    def __init__(self, folder: Path, states: Mapping[str, State]) -> None:
+        state = {"path": "string", "size_bytes": "int64", "mtime_ns": "int64"}
+        self._files = PieceTable(folder, "files", {**state, "content": "string"})
+        self._contents = PieceTable(
+            folder, "contents", {"content": "string", "size_bytes": "int64", **_MEASURED}
+        )
+        self.states = states
+        # Path -> content: the key of a row in one of the tables `rows`.
+        self.content: dict[str, str] = {}
+        self.rows: list[pa.Table] = []
+        self._has_row: set[str] = set()
+        self._new_files: list[Reading] = []
+        self._new_rows: list[Reading] = []
+
+    def look_up(self) -> None:
+        """Find which contents the files have, where they have not changed, and their rows."""
+        for row in self._files.read(self.states.keys() - self.content.keys()).to_pylist():
+            if (row["size_bytes"], row["mtime_ns"]) == self.states[row["path"]]:
+                self.content[row["path"]] = row["content"]
+        self._take(self._contents.read({*self.content.values()} - self._has_row))
+
+    def perhaps_moved(self) -> list[str]:
+        """Return the files of unknown content that are as large as one that is known."""
+        unknown = [path for path in self.states if path not in self.content]
+        if not unknown:
+            return []
+        known = self._contents.read(columns=["content", "size_bytes"])
+        sizes = set(known["size_bytes"].unique().to_pylist())
+        return [path for path in unknown if self.states[path][0] in sizes]
+
+    def unread(self) -> list[str]:
+        """Return the files without a row."""
+        return [path for path in self.states if self.content.get(path) not in self._has_row]
+
+    def add_hashes(self, hashed: Sequence[Reading]) -> None:
+        """Learn the contents of files."""
+        found = [reading for reading in hashed if reading.sha256 is not None]
+        self.content |= {reading.path: reading.content for reading in found}
+        self._new_files += found
+
+    def add(self, readings: Sequence[Reading]) -> None:
+        """Learn what was read; from time to time it is saved."""
+        self.content |= {reading.path: reading.content for reading in readings}
+        self._new_files += readings
+        self._new_rows += readings
+        if len(self._new_rows) >= SAVE_EVERY_FILES:
+            self.save()
+
+    def save(self) -> None:
+        """Write what is new."""
+        import pyarrow.compute as pc
+
+        rows = _table(self._new_rows, self._contents)
+        self._take(rows)
+        # What could not be read may be readable the next time: it is not remembered.
+        self._contents.append(rows.filter(pc.is_valid(rows["sha256"])))
+        certain = [reading for reading in self._new_files if reading.sha256 is not None]
+        self._files.append(_table(certain, self._files))
+        self._new_files, self._new_rows = [], []
+
+    def tidy(self) -> None:
+        """Merge the pieces of the tables where there are many."""
+        self._files.tidy()
+        self._contents.tidy()
+
+    def _take(self, rows: "pa.Table") -> None:
+        self.rows.append(rows)
+        self._has_row.update(rows["content"].to_pylist())
+
+
+def _table(readings: Sequence[Reading], table: PieceTable) -> "pa.Table":
+    import pyarrow as pa
+
+    columns = {name: [getattr(r, name) for r in readings] for name in table.types}
+    return pa.table(columns, schema=table.schema)
+
+
+def _frame(listing: Listing, known: _Known) -> "pd.DataFrame":
     import pandas as pd
+    import pyarrow as pa
 
-    try:
-        frame = pd.read_parquet(cache)
-        rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
-        readings = [Reading(**{str(key): value for key, value in row.items()}) for row in rows]
-    except (OSError, ValueError, TypeError):
-        # No cache, or one of another version: reading again is the cure.
-        return {}
-    return {(r.path, r.size_bytes, r.mtime_ns): r for r in readings}
-
-
-def _write_cache(cache: Path, known: dict[tuple[str, int, int], Reading]) -> None:
-    import pandas as pd
-
-    with replacing(cache) as partial:
-        pd.DataFrame([asdict(reading) for reading in known.values()]).to_parquet(partial)
+    rows = pa.concat_tables(known.rows)
+    # The fingerprints of a large set are large: they should not be there twice.
+    known.rows.clear()
+    place = {content: i for i, content in enumerate(rows["content"].to_pylist())}
+    rows = rows.drop_columns(["content", "size_bytes"])
+    measured = rows.to_pandas(split_blocks=True, self_destruct=True)
+    del rows
+    tracks = listing.tracks
+    paths = [str(track.path) for track in tracks]
+    about = {
+        "genre": [track.genre for track in tracks],
+        "group": [track.group for track in tracks],
+        "licence": [track.licence for track in tracks],
+        "path": paths,
+    }
+    # As Arrow's strings, so that a column without any value is of the same type.
+    named = pa.table({name: pa.array(values, pa.string()) for name, values in about.items()})
+    frame: pd.DataFrame = named.to_pandas()
+    states = [known.states[path] for path in paths]
+    frame["size_bytes"] = [size_bytes for size_bytes, _ in states]
+    frame["mtime_ns"] = [mtime_ns for _, mtime_ns in states]
+    found = measured.take([place[known.content[path]] for path in paths]).reset_index(drop=True)
+    frame = pd.concat([frame, found], axis=1)
+    return frame.set_index(pd.Index([track.track_id for track in tracks], name="track_id"))

@@ -10,12 +10,12 @@ from rich.table import Table
 from rich.text import Text
 
 from genre_mlops import registry
-from genre_mlops.catalog import LONGEST_S
 from genre_mlops.datasets.base import AUDIO_SUFFIXES
 from genre_mlops.domain import Progress
 from genre_mlops.errors import AudioError, DataError
 from genre_mlops.learning.bundle import Bundle, Prediction
 from genre_mlops.processes import quiet_stderr
+from genre_mlops.readings import LONGEST_S
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,12 @@
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
-from genre_mlops.audio import decode, load_clip, resample
+from genre_mlops import audio
+from genre_mlops.audio import decode, load_clip, resample, stream
 from genre_mlops.domain import Clip
 from genre_mlops.errors import AudioError
 from tests.music import tune, write_tune
@@ -74,6 +76,56 @@ def test_a_wav_without_samples_and_one_of_infinities(tmp_path: Path):
         decode(tmp_path / "inf.wav")
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3e38])
+@pytest.mark.parametrize("n_channels", [1, 2, 3])
+def test_one_sample_that_is_no_amplitude_is_enough(tmp_path: Path, value: float, n_channels: int):
+    y = np.zeros((90_000, n_channels), np.float32)
+    y[70_000, n_channels - 1] = value
+    soundfile.write(tmp_path / "a.wav", y, 8_000, subtype="FLOAT")
+    with pytest.raises(AudioError, match="not finite numbers, or absurdly large"):
+        decode(tmp_path / "a.wav")
+
+
+def test_amplitudes_of_integers_in_a_float_file_are_kept(tmp_path: Path):
+    y = np.array([-(2.0**31), 5.0, 2.0**31], np.float32)
+    soundfile.write(tmp_path / "a.wav", y, 8_000, subtype="FLOAT")
+    np.testing.assert_array_equal(decode(tmp_path / "a.wav").clip.y, y)
+
+
+@pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW"])
+def test_every_kind_of_sample_of_a_wav_is_read(tmp_path: Path, subtype: str):
+    y = tune(seed=5, duration_s=1.5, sr=11_025)
+    soundfile.write(tmp_path / "a.wav", y, 11_025, subtype=subtype)
+    decoded = decode(tmp_path / "a.wav")
+    assert decoded.format == f"WAV/{subtype}"
+    # u-law has steps of 1/32 near full scale.
+    np.testing.assert_allclose(decoded.clip.y, y, atol=0.02)
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac", ".ogg", ".mp3"])
+@pytest.mark.parametrize("stereo", [False, True])
+def test_the_blocks_are_the_clip_and_none_is_large(tmp_path: Path, suffix: str, stereo: bool):
+    path = write_tune(tmp_path / f"a{suffix}", seed=1, duration_s=21, sr=32_000, stereo=stereo)
+    decoded = decode(path)
+    with stream(path) as recording:
+        assert (recording.sr, recording.n_channels) == (32_000, 1 + stereo)
+        blocks = list(recording.blocks())
+        assert recording.declared_s == decoded.declared_s
+        assert recording.truncated is decoded.truncated is False
+    assert len(blocks) > 2
+    assert max(block.size for block in blocks) * recording.n_channels <= 1 << 16
+    np.testing.assert_array_equal(np.concatenate(blocks), decoded.clip.y)
+
+
+def test_what_computes_for_ever_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = write_tune(tmp_path / "a.wav", seed=1, duration_s=21, sr=32_000)
+    monkeypatch.setattr(audio, "_BUDGET_S_PER_MB", 0.0)
+    assert decode(path).clip.duration_s == 21
+    monkeypatch.setattr(audio, "_BUDGET_S", 0.0)
+    with pytest.raises(AudioError, match=r"takes too long to decode: given up .* s of computing"):
+        decode(path)
+
+
 def test_missing_files_and_folders(tmp_path: Path):
     with pytest.raises(AudioError, match="No such file"):
         decode(tmp_path / "gone.wav")
@@ -86,6 +138,13 @@ def test_the_limit_on_duration_holds(tmp_path: Path):
     assert decode(path, max_duration_s=4).clip.duration_s == 4
     with pytest.raises(AudioError, match=r"is longer than 3\.5 s"):
         decode(path, track_id="a", max_duration_s=3.5)
+
+
+@pytest.mark.timeout(20)
+def test_a_pipe_is_not_waited_for(tmp_path: Path):
+    os.mkfifo(tmp_path / "pipe.wav")
+    with pytest.raises(AudioError, match="cannot be read: it is no regular file"):
+        decode(tmp_path / "pipe.wav")
 
 
 @pytest.mark.parametrize(("sr", "to_sr"), [(44_100, 22_050), (32_000, 22_050), (8_000, 22_050)])
