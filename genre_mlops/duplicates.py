@@ -1,0 +1,309 @@
+"""Fingerprints -> pairs and clusters of the same recording.
+
+Two steps. An inverted index proposes: tracks that share whole words at one and the same offset.
+Then the words of both are compared bit by bit over everything that overlaps at that offset.
+"""
+
+import itertools
+from collections.abc import Hashable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genre_mlops.errors import DataError
+from genre_mlops.fingerprint import HOP_S, N_BITS, NOTHING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MAX_BIT_ERROR_RATE = 0.2
+"""Share of bits that may differ between copies. Measured by `benchmarks/duplicates.py`: copies
+down to mp3 at 32 kb/s stay below 0.12; different real recordings are above 0.41 at every offset,
+and pieces of the demo music that one artist plays on the same instruments above 0.30."""
+MIN_OVERLAP_S = 4.0
+"""Seconds of words that both tracks have, so about 5 s of audio: less is no evidence."""
+MIN_VOTES = 3
+"""Words shared at one offset, give or take a hop, that make two tracks worth comparing."""
+MAX_LINKS = 32
+"""Of one word's places in all tracks, each is paired with so many next ones: with many copies of
+one recording the number of pairs grows with the copies, not with their square."""
+MAX_PLACES = 1_024
+"""A word at more places than this tells little, and each is paired with the next one only."""
+
+_OFFSETS_TRIED = 3
+_PART_BITS = 3
+_PLACE_BITS = 32 + _PART_BITS
+_BLOCK_WORDS = 1 << 18
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidates:
+    """What the index proposes, one row a pair of tracks and an offset.
+
+    Attributes
+    ----------
+    first, second : ndarray [shape=(n_rows,), dtype=int64]
+        Numbers of tracks; the first is the smaller.
+    offset : ndarray [shape=(n_rows,), dtype=int64]
+        The word of the first where the second begins.
+    votes : ndarray [shape=(n_rows,), dtype=int64]
+        Words shared there or one hop later.
+    """
+
+    first: NDArray[np.int64]
+    second: NDArray[np.int64]
+    offset: NDArray[np.int64]
+    votes: NDArray[np.int64]
+
+
+class Match(NamedTuple):
+    """How two tracks compare at one offset."""
+
+    offset_s: float
+    overlap_s: float
+    similarity: float
+
+
+def find_duplicates(
+    fingerprints: "pd.Series[Any]", *, max_bit_error_rate: float = MAX_BIT_ERROR_RATE
+) -> "pd.DataFrame":
+    """Find tracks that are the same recording, whole or in part.
+
+    Parameters
+    ----------
+    fingerprints : Series
+        Indexed by track id, in any order: words as an array of uint32, or as bytes (uint32,
+        little-endian); None or empty where a track has none.
+    max_bit_error_rate : float [range=[0, 0.5]]
+        Share of bits that may differ between copies.
+
+    Returns
+    -------
+    DataFrame
+        One row a pair, sorted: `first` and `second` (track ids, the first is the smaller),
+        `offset_s` (where the second's start lies in the first, negative where it starts
+        earlier), `overlap_s` (seconds compared), `similarity` (share of bits that agree).
+        Of more than `MAX_LINKS` copies of one recording each is compared with some; together
+        the pairs still join them all.
+
+    Raises
+    ------
+    DataError
+        A track id is there twice, or a fingerprint is no whole number of words.
+    """
+    import pandas as pd
+
+    if not fingerprints.index.is_unique:
+        twice = fingerprints.index[fingerprints.index.duplicated()][0]
+        raise DataError(f"fingerprints: {twice} is there twice, expected one row a track")
+    ordered = fingerprints.sort_index()
+    tracks = [_as_words(track_id, value) for track_id, value in ordered.items()]
+    words = np.concatenate([np.empty(0, np.uint32), *tracks])
+    starts = np.cumsum([0, *map(len, tracks)], dtype=np.int64)
+    rows = []
+    for first, second, offsets in _by_pair(propose(words, starts)):
+        match = _best_match(tracks[first], tracks[second], offsets)
+        if match.similarity >= 1 - max_bit_error_rate:
+            rows.append((ordered.index[first], ordered.index[second], *match))
+    # Objects, not pandas' text: a file's name may be no UTF-8.
+    frame = pd.DataFrame(rows, columns=["first", "second", *Match._fields], dtype=object)
+    return frame.astype(dict.fromkeys(Match._fields, float))
+
+
+def clusters(pairs: "pd.DataFrame", track_ids: Iterable[str]) -> "pd.Series[Any]":
+    """Name the cluster of each track: all that pairs join, directly or by way of others.
+
+    Parameters
+    ----------
+    pairs : DataFrame
+        With track ids in the columns `first` and `second`.
+    track_ids : iterable of str
+        All tracks, those of the pairs among them.
+
+    Returns
+    -------
+    Series
+        Indexed by `track_ids`, in their order: the smallest track id of the track's cluster, null
+        for a track without a duplicate.
+
+    Raises
+    ------
+    DataError
+        A pair names a track that is not among `track_ids`.
+    """
+    import pandas as pd
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    index = pd.Index(list(track_ids), name="track_id", dtype=object)
+    ordered = index.sort_values()
+    ends = [ordered.get_indexer(pd.Index(pairs[column])) for column in ("first", "second")]
+    for column, places in zip(("first", "second"), ends, strict=True):
+        if (places < 0).any():
+            unknown = pairs[column].iloc[int(np.argmin(places))]
+            raise DataError(f"duplicates: {unknown} is in a pair but not among the tracks")
+    n_tracks = len(ordered)
+    graph = coo_array((np.ones(len(pairs), np.int8), (ends[0], ends[1])), (n_tracks, n_tracks))
+    _, component = connected_components(graph, directed=False)
+    _, smallest, sizes = np.unique(component, return_index=True, return_counts=True)
+    names = ordered.to_numpy()[smallest[component]]
+    names = np.where(sizes[component] > 1, names, None)
+    return pd.Series(names, index=ordered, dtype=object, name="duplicate_cluster").loc[index]
+
+
+def propose(words: NDArray[np.uint32], starts: NDArray[np.int64]) -> Candidates:
+    """Find pairs of tracks that share words at one offset, by an inverted index.
+
+    Cost grows with the number of words and of what they share, not of pairs. The index is made
+    for an eighth of the words' range at a time.
+
+    Parameters
+    ----------
+    words : ndarray [shape=(n_words,), dtype=uint32]
+        Of all tracks, one after another.
+    starts : ndarray [shape=(n_tracks + 1,), dtype=int64]
+        Where each track begins; the last is n_words.
+
+    Returns
+    -------
+    Candidates
+        Sorted by track numbers and offset; each has `MIN_VOTES` or more.
+    """
+    n_tracks, longest = len(starts) - 1, int(np.diff(starts).max(initial=1))
+    # One number for pair and offset: numbers are sorted much faster than rows.
+    span = 2 * longest + 1
+    key, n_votes = _count_votes(words, starts, span)
+    # A recording cut between two hops shares words at both.
+    beside = np.flatnonzero(np.diff(key) == 1)
+    n_near = n_votes.copy()
+    n_near[beside] += n_votes[beside + 1]
+    enough = n_near >= MIN_VOTES
+    pair, offset = np.divmod(key[enough], span)
+    return Candidates(*np.divmod(pair, n_tracks), offset - span // 2, n_near[enough])
+
+
+def _count_votes(
+    words: NDArray[np.uint32], starts: NDArray[np.int64], span: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the keys of pairs and offsets that share words, sorted, and how many they share."""
+    n_tracks = len(starts) - 1
+    begins = _begins(words, starts)
+    track_of = np.repeat(np.arange(n_tracks, dtype=np.int32), np.diff(starts))
+    keys, votes = [], []
+    for part in range(1 << _PART_BITS):
+        left, right = _links(_places(words, begins, part))
+        first, second = track_of[left].astype(np.int64), track_of[right].astype(np.int64)
+        offset = (left - starts[first]) - (right - starts[second]) + span // 2
+        key = ((first * n_tracks + second) * span + offset)[first != second]
+        seen, n_seen = np.unique(key, return_counts=True)
+        keys.append(seen)
+        votes.append(n_seen.astype(np.int32))
+    del begins, track_of
+    return _sums(np.concatenate(keys), np.concatenate(votes))
+
+
+def _begins(words: NDArray[np.uint32], starts: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Say which words are indexed: where one begins that tells something, however long it lasts."""
+    begins = np.ones(len(words), np.bool_)
+    begins[1:] = words[1:] != words[:-1]
+    begins[starts[starts < len(words)]] = True
+    begins &= words != NOTHING
+    return begins
+
+
+def _places(words: NDArray[np.uint32], begins: NDArray[np.bool_], part: int) -> NDArray[np.uint64]:
+    """Return word and place of one part of the index as one number each, sorted."""
+    found = [np.empty(0, np.uint64)]
+    # In blocks that fit a processor's cache.
+    for start in range(0, len(words), _BLOCK_WORDS):
+        block = words[start : start + _BLOCK_WORDS]
+        wanted = block >> np.uint32(32 - _PART_BITS) == part
+        places = np.flatnonzero(wanted & begins[start : start + _BLOCK_WORDS])
+        rest = block[places].astype(np.uint64) << np.uint64(_PLACE_BITS)
+        found.append(rest | (places + start).astype(np.uint64))
+    keys = np.concatenate(found)
+    keys.sort()
+    return keys
+
+
+def _links(keys: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return pairs of places of the same word, the earlier place first."""
+    word = keys >> np.uint64(_PLACE_BITS)
+    place = (keys & np.uint64((1 << _PLACE_BITS) - 1)).astype(np.int64)
+    bounds = np.flatnonzero(np.diff(word, prepend=word[:1] + 1, append=word[-1:] + 1))
+    n_places = np.diff(bounds)
+    kept = np.repeat(n_places > 1, n_places)
+    common = np.repeat(n_places > MAX_PLACES, n_places)[kept]
+    word, place = word[kept], place[kept]
+    at = np.arange(len(word))
+    left, right = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    for lag in range(1, MAX_LINKS + 1):
+        at = at[at < len(word) - lag]
+        at = at[word[at] == word[at + lag]]
+        left.append(place[at])
+        right.append(place[at + lag])
+        at = at[~common[at]]
+    return np.concatenate(left), np.concatenate(right)
+
+
+def _sums(
+    key: NDArray[np.int64], n: NDArray[np.int32]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return each key once, sorted, and the sum of its numbers."""
+    order = np.argsort(key)
+    key, total = key[order], np.cumsum(n[order], dtype=np.int64)
+    last = np.flatnonzero(np.diff(key, append=-1))
+    return key[last], np.diff(total[last], prepend=0)
+
+
+def _as_words(track_id: Hashable, value: object) -> NDArray[np.uint32]:
+    if isinstance(value, bytes):
+        if len(value) % 4:
+            raise DataError(
+                f"{track_id}: a fingerprint of {len(value)} bytes, expected a multiple of 4"
+            )
+        return np.frombuffer(value, "<u4")
+    if isinstance(value, np.ndarray):
+        return value.astype(np.uint32, copy=False)
+    return np.empty(0, np.uint32)
+
+
+def _by_pair(candidates: Candidates) -> Iterator[tuple[int, int, list[int]]]:
+    """Yield each pair once, with the offsets of most votes."""
+    order = np.lexsort((-candidates.votes, candidates.second, candidates.first))
+    rows = zip(
+        candidates.first[order].tolist(),
+        candidates.second[order].tolist(),
+        candidates.offset[order].tolist(),
+        strict=True,
+    )
+    for (first, second), group in itertools.groupby(rows, key=lambda row: row[:2]):
+        yield first, second, [offset for *_, offset in itertools.islice(group, _OFFSETS_TRIED)]
+
+
+def _best_match(
+    first: NDArray[np.uint32], second: NDArray[np.uint32], offsets: Iterable[int]
+) -> Match:
+    """Compare at the offsets and one hop later; return the most similar."""
+    tried = sorted({offset + later for offset in offsets for later in (0, 1)})
+    return max((_compare(first, second, offset) for offset in tried), key=_rank)
+
+
+def _rank(match: Match) -> tuple[float, float]:
+    return match.similarity, match.overlap_s
+
+
+def _compare(first: NDArray[np.uint32], second: NDArray[np.uint32], offset: int) -> Match:
+    """Compare all words that both have where the second begins at word `offset` of the first."""
+    a, b = first[max(0, offset) :], second[max(0, -offset) :]
+    n_words = min(len(a), len(b))
+    a, b = a[:n_words], b[:n_words]
+    compared = (a != NOTHING) & (b != NOTHING)
+    n_compared = int(np.count_nonzero(compared))
+    if n_compared * HOP_S < MIN_OVERLAP_S:
+        return Match(offset * HOP_S, n_compared * HOP_S, 0.0)
+    n_errors = int(np.bitwise_count(a ^ b)[compared].sum(dtype=np.int64))
+    similarity = 1 - n_errors / (N_BITS * n_compared)
+    return Match(offset * HOP_S, n_compared * HOP_S, similarity)
