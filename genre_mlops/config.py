@@ -80,6 +80,9 @@ class SplitConfig(Section):
     and grouped where it has none."""
     test_share: Annotated[float, Field(ge=0.05, le=0.5)] = 0.25
     validation_share: Annotated[float, Field(ge=0.05, le=0.5)] = 0.2
+    by_group: bool = True
+    """Keep artists (or what else groups are) in one split. Without, scores say less: a network that
+    has heard an artist knows the artist."""
     n_folds: Annotated[int, Field(ge=3, le=100)] = 5
     fold: Annotated[int, Field(ge=0)] = 0
     """Of kfold: the fold that tests; the next one validates."""

@@ -67,6 +67,8 @@ class SearchPlan:
         Where trials are logged.
     synthetic : bool
         Whether scores are on music made for testing: trials say so.
+    tags : dict of str to str
+        What trials' runs say of their data.
     """
 
     config: Config
@@ -79,6 +81,7 @@ class SearchPlan:
     experiment_id: str
     parent_run_id: str
     synthetic: bool
+    tags: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -241,7 +244,7 @@ def run_trial(task: tuple[SearchPlan, str, int, int]) -> str:
     trial = study.ask(search_space(plan.config))
     kind = "synthetic " if plan.synthetic else ""
     name = f"{kind}trial {trial.number:03d}"
-    log = tracking.TrialLog(plan.experiment_id, plan.parent_run_id, name)
+    log = tracking.TrialLog(plan.experiment_id, plan.parent_run_id, name, plan.tags)
     trial.set_user_attr("run_id", log.run_id)
     state, status, tags = TrialState.FAIL, "FAILED", {"genre.state": "failed"}
     value: float | None = None

@@ -1,106 +1,248 @@
-"""Which tracks train, validate and test: by track, grouped, stratified, with a digest."""
+"""Which tracks train, validate and test: by track, whole groups, stratified, with a digest."""
 
+import difflib
 import hashlib
 from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from genre_mlops.config import SplitConfig
-from genre_mlops.errors import DataError
+from genre_mlops.datasets.base import PublishedSplit
+from genre_mlops.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     import pandas as pd
 
 TRAIN, VALIDATION, TEST = SPLITS = ("train", "validation", "test")
+AUTO = "auto"
+GROUPED, KFOLD = OURS = ("grouped", "kfold")
+
+Members = dict[str, Counter[str]]
+"""Group -> how many tracks of each genre it has."""
 
 
-def assign_splits(catalog: "pd.DataFrame", config: SplitConfig) -> "pd.Series[str]":
-    """Put every group of tracks into one split, keeping the genres' shares alike.
+def choose_scheme(scheme: str, published: Mapping[str, PublishedSplit]) -> str:
+    """Return which scheme is meant: `auto` is the source's first split, else `grouped`.
 
-    Groups are taken genre by genre, smallest genre first, large groups first and equal ones in an
-    order drawn from the seed; each goes where its genres lack most tracks. A genre with at least
-    three groups of its own is in every split.
+    Raises
+    ------
+    ConfigError
+        Neither ours nor the source's.
+    """
+    known = [*OURS, *published]
+    if scheme == AUTO:
+        return next(iter(published), GROUPED)
+    if scheme not in known:
+        close = difflib.get_close_matches(scheme, known, n=1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        raise ConfigError(
+            f"split.scheme: this source has no split {scheme!r}, only {', '.join(known)}{hint}"
+        )
+    return scheme
+
+
+def join_groups(
+    catalog: "pd.DataFrame", clusters: "pd.Series[str]", *, by_group: bool = True
+) -> "pd.Series[str]":
+    """Return for each track what must stay in one split with it: its group and its duplicates.
 
     Parameters
     ----------
     catalog : DataFrame
-        Indexed by `track_id`, with `genre`, `group` and `sha256`; a track without a group is its
-        own.
+        Indexed by `track_id`, with `group` (null for a track of no group) and `sha256`.
+    clusters : Series [index=track_id]
+        The cluster of near-duplicates that a track is in, null for none.
+    by_group : bool
+        False joins by duplicates only.
+
+    Returns
+    -------
+    Series [index=track_id]
+        Equal for tracks that are joined by groups and clusters over any number of steps. A track
+        of no group goes by its content: its name decides nothing.
+    """
+    own = catalog["sha256"]
+    if by_group:
+        own = catalog["group"].where(catalog["group"].notna(), own)
+    clustered = clusters.reindex(own.index).dropna()
+    root: dict[str, str] = {}
+
+    def find(key: str) -> str:
+        while root.get(key, key) != key:
+            key = root[key]
+        return key
+
+    for _, keys in own[clustered.index].groupby(clustered):
+        roots = {find(key) for key in keys}
+        root |= dict.fromkeys(roots, min(roots))
+    joined = {key: find(key) for key in own[clustered.index]}
+    # Groups joined through others' tracks count too, also for tracks in no cluster.
+    return own.map(lambda key: joined.get(key, key)).rename("split_group")
+
+
+def assign_splits(
+    tracks: "pd.DataFrame", config: SplitConfig, published: PublishedSplit | None = None
+) -> "pd.Series[str]":
+    """Put every group of tracks into one split, keeping the genres' shares alike.
+
+    `grouped` deals groups to the shares of the config; `kfold` deals them to `n_folds` equal
+    folds, of which `fold` tests and the next validates. Within a genre, groups larger than half of
+    the least share are dealt first, the largest first, each to where most tracks are lacking; the
+    others follow in an order drawn from the seed and their own names alone, cut where the shares
+    are full. A genre with enough groups of its own is in every split. So a split's tracks of a
+    genre differ from its share by less than twice the genre's largest group; and a track that is
+    added moves only the few small groups at the cuts.
+
+    Parameters
+    ----------
+    tracks : DataFrame
+        Indexed by `track_id`, with `genre` and `split_group`.
     config : SplitConfig
-        Shares and seed.
+        Scheme, shares, folds and seed.
+    published : PublishedSplit, optional
+        Taken as it is; the rest of the config plays no part then.
 
     Returns
     -------
     Series [index=track_id, values train, validation or test]
-        In the catalog's order.
+        In the frame's order.
 
     Raises
     ------
     DataError
-        A genre has fewer than three groups: it cannot be in every split.
+        A genre has fewer groups than there are splits or folds.
     """
-    # A track of no group is drawn by its content: its name decides nothing.
-    groups = catalog["group"].where(catalog["group"].notna(), catalog["sha256"])
-    members: dict[str, Counter[str]] = defaultdict(Counter)
-    for group, genre in zip(groups, catalog["genre"], strict=True):
-        members[group][genre] += 1
-    _refuse_few_groups(members)
-    totals = Counter(catalog["genre"])
-    # Tracks that each split still lacks, by genre.
-    lacks = {
-        split: {genre: share * totals[genre] for genre in totals}
-        for split, share in _shares(config).items()
-    }
-    chosen: dict[str, str] = {}
-    for genre in sorted(totals, key=lambda name: (totals[name], name)):
-        empty = {*SPLITS} - {chosen[g] for g in members if genre in members[g] and g in chosen}
-        waiting = [g for g in members if genre in members[g] and g not in chosen]
-        waiting.sort(key=lambda g: (-members[g][genre], _drawn(config.seed, g)))
-        for n_left, group in zip(range(len(waiting), 0, -1), waiting, strict=True):
-            split = max(
-                [name for name in SPLITS if name in empty or n_left > len(empty)],
-                key=lambda name: sum(n * lacks[name][g] for g, n in members[group].items()),
-            )
-            chosen[group] = split
-            empty.discard(split)
-            for coming, n in members[group].items():
-                lacks[split][coming] -= n
-    return groups.map(chosen).rename("split")
+    if published is not None:
+        return tracks.index.to_series().map(dict(published.of)).rename("split")
+    if config.scheme == KFOLD:
+        folds = _deal(tracks, {str(i): 1 / config.n_folds for i in range(config.n_folds)}, config)
+        names = {str(config.fold): TEST, str((config.fold + 1) % config.n_folds): VALIDATION}
+        return folds.map(lambda fold: names.get(fold, TRAIN)).rename("split")
+    held_out = {TEST: config.test_share, VALIDATION: config.validation_share}
+    return _deal(tracks, {**held_out, TRAIN: 1 - sum(held_out.values())}, config).rename("split")
 
 
-def split_digest(catalog: "pd.DataFrame") -> str:
+def split_parts(config: SplitConfig) -> int:
+    """Return into how many parts the groups of a genre are dealt."""
+    return config.n_folds if config.scheme == KFOLD else len(SPLITS)
+
+
+def split_digest(tracks: "pd.DataFrame") -> str:
     """Return 12 hexadecimal digits of which content is in which split under which genre.
 
     Paths do not count: a moved collection has the same split.
     """
-    return _digest(catalog, ["sha256", "genre", "split"])
+    return _digest(tracks, ["sha256", "genre", "split"])
 
 
-def test_digest(catalog: "pd.DataFrame") -> str:
+def test_digest(tracks: "pd.DataFrame") -> str:
     """Return 12 hexadecimal digits of the test split's content and genres."""
-    return _digest(catalog[catalog["split"] == TEST], ["sha256", "genre"])
+    return _digest(tracks[tracks["split"] == TEST], ["sha256", "genre"])
 
 
-def _digest(catalog: "pd.DataFrame", columns: list[str]) -> str:
-    rows = sorted(" ".join(map(str, row)) for row in catalog[columns].to_numpy())
+def _digest(tracks: "pd.DataFrame", columns: list[str]) -> str:
+    rows = sorted(" ".join(map(str, row)) for row in tracks[columns].to_numpy())
     return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:12]
 
 
-def _shares(config: SplitConfig) -> dict[str, float]:
-    held_out = {VALIDATION: config.validation_share, TEST: config.test_share}
-    return {TRAIN: 1 - sum(held_out.values()), **held_out}
+def _deal(
+    tracks: "pd.DataFrame", shares: Mapping[str, float], config: SplitConfig
+) -> "pd.Series[str]":
+    """Deal groups to parts of given shares."""
+    members: Members = defaultdict(Counter)
+    for group, genre in zip(tracks["split_group"], tracks["genre"], strict=True):
+        members[group][genre] += 1
+    by_genre: dict[str, list[str]] = defaultdict(list)
+    # Only the seed and a group's own name decide its place among the others.
+    for group in sorted(members, key=lambda name: _drawn(config.seed, name)):
+        for genre in members[group]:
+            by_genre[genre].append(group)
+    _refuse_few_groups(by_genre, len(shares))
+    totals = Counter(tracks["genre"])
+    lacks = {part: {g: share * totals[g] for g in totals} for part, share in shares.items()}
+
+    least = min(shares.values()) / 2
+    large = {
+        group
+        for group, genres in members.items()
+        if len(genres) > 1 or any(n > least * totals[g] for g, n in genres.items())
+    }
+    chosen = _deal_large(
+        sorted(large, key=lambda g: _order(members, config.seed, g)), members, lacks
+    )
+    for genre in sorted(by_genre):
+        small = [(g, members[g][genre]) for g in by_genre[genre] if g not in large]
+        chosen |= _cut(small, {part: max(0.0, lack[genre]) for part, lack in lacks.items()})
+    _fill_empty(chosen, by_genre, members, tuple(shares))
+    return tracks["split_group"].map(chosen)
+
+
+def _deal_large(
+    groups: Iterable[str], members: Members, lacks: dict[str, dict[str, float]]
+) -> dict[str, str]:
+    """Give each group to the part where its genres lack most tracks, and take it off the lack."""
+    chosen = {}
+    for group in groups:
+        genres = members[group]
+        part = max(lacks, key=lambda name: sum(n * lacks[name][g] for g, n in genres.items()))
+        chosen[group] = part
+        for genre, n in genres.items():
+            lacks[part][genre] -= n
+    return chosen
+
+
+def _cut(groups: list[tuple[str, int]], lacks: Mapping[str, float]) -> dict[str, str]:
+    """Lay groups end to end and cut where the parts are full; a group goes where its middle is."""
+    scale = sum(n for _, n in groups) / (sum(lacks.values()) or 1.0)
+    parts, end = iter(lacks.items()), 0.0
+    part, begin, chosen = "", 0, {}
+    for group, n in groups:
+        while not part or begin + n / 2 > end:
+            following = next(parts, None)
+            if following is None:
+                break
+            part, end = following[0], end + following[1] * scale
+        chosen[group] = part
+        begin += n
+    return chosen
+
+
+def _fill_empty(
+    chosen: dict[str, str],
+    by_genre: Mapping[str, list[str]],
+    members: Members,
+    parts: tuple[str, ...],
+) -> None:
+    """Give a part that has no group of a genre the smallest that another can spare."""
+    for genre in sorted(by_genre):
+        for part in parts:
+            counts = Counter(chosen[group] for group in by_genre[genre])
+            if counts[part]:
+                continue
+            spare = [
+                group
+                for group in by_genre[genre]
+                if counts[chosen[group]] > 1 and len(members[group]) == 1
+            ]
+            if spare:
+                # Of the part with most groups, so that as little as may be is moved.
+                moved = min(spare, key=lambda g: (members[g][genre], -counts[chosen[g]]))
+                chosen[moved] = part
+
+
+def _order(members: Members, seed: int, group: str) -> tuple[int, bytes]:
+    return -members[group].total(), _drawn(seed, group)
 
 
 def _drawn(seed: int, group: str) -> bytes:
-    """Return what puts groups of one size in an order drawn from the seed."""
     return hashlib.sha256(f"{seed}/{group}".encode()).digest()
 
 
-def _refuse_few_groups(members: dict[str, Counter[str]]) -> None:
-    n_groups = Counter(genre for genres in members.values() for genre in genres)
-    few = {genre: n for genre, n in n_groups.items() if n < len(SPLITS)}
+def _refuse_few_groups(by_genre: Mapping[str, list[str]], fewest: int) -> None:
+    few = {genre: len(groups) for genre, groups in by_genre.items() if len(groups) < fewest}
     if few:
         named = ", ".join(f"{genre} has {n}" for genre, n in sorted(few.items()))
         raise DataError(
-            f"splits: {named} group(s) of tracks; at least {len(SPLITS)} are needed, one for each "
-            "of train, validation and test"
+            f"splits: {named} group(s) of tracks that must stay together; at least {fewest} are "
+            "needed, one for each part"
         )

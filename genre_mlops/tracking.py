@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
@@ -45,10 +46,14 @@ _TAG = "genre."
 # `mlflow run` makes the run before it builds the environment; by then ours has tagged it.
 _UNTAGGED_PATIENCE_S = 3_600.0
 _PARAMS_PER_BATCH = 100
+# The longest value that the store takes for a tag of a data set.
+_TAG_CHARS = 500
 
 
 @contextmanager
-def open_run(step: str, name: str | None = None) -> Iterator[str]:
+def open_run(
+    step: str, name: str | None = None, tags: Mapping[str, str] | None = None
+) -> Iterator[str]:
     """Open a run for a step, nested in the one that is open; the first adopts `mlflow run`'s.
 
     Parameters
@@ -57,6 +62,8 @@ def open_run(step: str, name: str | None = None) -> Iterator[str]:
         For example ``"train"``; a tag, and the run's name unless `name` is given.
     name : str, optional
         The run's name.
+    tags : mapping of str to str, optional
+        What is known of it from the start.
 
     Yields
     ------
@@ -71,7 +78,7 @@ def open_run(step: str, name: str | None = None) -> Iterator[str]:
         MlflowClient().set_experiment_tag(
             run.info.experiment_id, "mlflow.experimentKind", "custom_model_development"
         )
-    mlflow.set_tags({MLFLOW_RUN_NAME: name or step, **_own_tags(step)})
+    mlflow.set_tags({MLFLOW_RUN_NAME: name or step, **_own_tags(step), **(tags or {})})
     try:
         yield run.info.run_id
     except (KeyboardInterrupt, SystemExit):
@@ -155,11 +162,21 @@ def log_figure(figure: "Figure", path: str) -> None:
     mlflow.log_figure(figure, path)
 
 
-def log_dataset(frame: "pd.DataFrame", *, name: str, digest: str, context: str) -> None:
-    """Say which data the open run used."""
+def log_dataset(
+    frame: "pd.DataFrame", *, digest: str, context: str, name: str, source: str, licence: str
+) -> None:
+    """Say which data the open run used: its digest, where it comes from, and its licence."""
     with _quiet():
-        dataset = from_pandas(frame, name=name, digest=digest, targets="genre")
-        mlflow.log_input(dataset, context=context)
+        dataset = from_pandas(frame, source=source, name=name, digest=digest, targets="genre")
+        mlflow.log_input(dataset, context=context, tags={"licence": licence[:_TAG_CHARS]})
+
+
+def log_frame(frame: "pd.DataFrame", path: str) -> None:
+    """Store a frame as a Parquet artifact of the open run."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder, Path(path).name)
+        frame.to_parquet(file)
+        mlflow.log_artifact(str(file), str(Path(path).parent))
 
 
 def current_experiment() -> str:
@@ -279,13 +296,17 @@ class TrialLog:
         Where it hangs.
     name : str
         The run's name.
+    tags : mapping of str to str
+        What is known of it from the start.
     """
 
-    def __init__(self, experiment_id: str, parent_run_id: str, name: str) -> None:
+    def __init__(
+        self, experiment_id: str, parent_run_id: str, name: str, tags: Mapping[str, str]
+    ) -> None:
         self._client = MlflowClient()
-        tags = {MLFLOW_PARENT_RUN_ID: parent_run_id, **_own_tags("trial")}
+        own = {MLFLOW_PARENT_RUN_ID: parent_run_id, **_own_tags("trial"), **tags}
         self.run_id: str = self._client.create_run(
-            experiment_id, tags=tags, run_name=name
+            experiment_id, tags=own, run_name=name
         ).info.run_id
 
     def params(self, values: Mapping[str, object]) -> None:

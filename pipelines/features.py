@@ -15,7 +15,7 @@ _log = logging.getLogger("genre_mlops.features")
 def run(job: Job, data: Validated) -> FeatureStore:
     """Build what is missing; raises DataError where a file has changed since it was checked."""
     config = job.config.features
-    with tracking.open_run("features"):
+    with tracking.open_run("features", tags=data.tags):
         store = FeatureStore(job.workspace / "features", config)
         sources = dict(zip(data.catalog["sha256"], map(Path, data.catalog["path"]), strict=True))
         report = store.build(sources, job.engine.map)

@@ -60,6 +60,8 @@ class Validated:
         The same as a Parquet file.
     digest : str
         Of content, genres and splits.
+    scheme : str
+        How it was split.
     genres : tuple of str
         In the order of the labels.
     n_quarantined : int
@@ -70,15 +72,47 @@ class Validated:
     catalog: "pd.DataFrame"
     path: Path
     digest: str
+    scheme: str
     genres: tuple[str, ...]
     n_quarantined: int
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """What every run that uses the data says of it."""
+        return {
+            "genre.dataset": self.source.name,
+            "genre.data_licence": self.source.licence,
+            "genre.split_digest": self.digest,
+            "genre.split_scheme": self.scheme,
+        }
+
+    def log(self) -> None:
+        """Say in the open run which data it is about."""
+        from genre_mlops import tracking
+
+        tracking.set_tags(self.tags)
+        self.log_tracks(self.catalog, digest=self.digest, context="splits")
+
+    def log_tracks(self, tracks: "pd.DataFrame", *, digest: str, context: str) -> None:
+        """Log some of the tracks as an input of the open run."""
+        from genre_mlops import tracking
+
+        source = self.source
+        tracking.log_dataset(
+            tracks,
+            digest=digest,
+            context=context,
+            name=source.name,
+            source=source.source,
+            licence=source.licence,
+        )
 
 
 def start(step: str, line: Callable[[Job], Any]) -> None:
     """Read the parameters from the command line and run one entry point inside its MLflow run."""
 
     def command(
-        dataset: Annotated[str, typer.Option(help="demo, or a folder of genre folders")] = "",
+        dataset: Annotated[str, typer.Option(help="a source, a folder or a table")] = "",
         trials: Annotated[str, typer.Option(help="trials of the search")] = "",
         epochs: Annotated[str, typer.Option(help="epochs of a trial, at the most")] = "",
         workers: Annotated[str, typer.Option(help="trials at the same time")] = "",

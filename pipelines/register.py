@@ -25,7 +25,7 @@ class Registered:
 def run(job: Job, data: Validated, bundle: Path) -> Registered:
     """Register a bundle; it becomes the champion if there is none or if it is better."""
     name, how = job.config.registry.model, (job.config, job.engine.map)
-    with tracking.open_run("register"):
+    with tracking.open_run("register", tags=data.tags):
         # Before anything is registered: a champion that cannot be read is to be mended first.
         rival = registry.find_champion(name)
         ours = judge_bundle(bundle, data.catalog, *how)
@@ -34,7 +34,7 @@ def run(job: Job, data: Validated, bundle: Path) -> Registered:
         tracking.log_figure(picture, "test/confusion.png")
         tracking.log_table(ours.per_genre(), "test/per_genre.json")
         tracking.log_table(ours.per_track(), "test/per_track.json")
-        tracking.log_dataset(ours.tracks, name=data.source.name, digest=ours.digest, context="test")
+        data.log_tracks(ours.tracks, digest=ours.digest, context="test")
         tracking.describe(ours.markdown())
         version = registry.register(
             bundle, ours.info, name=name, tags=ours.tags(), description=ours.markdown()

@@ -17,7 +17,7 @@ def run(job: Job, data: Validated) -> tuple[BestTrial, Path]:
     from genre_mlops.learning.networks import load_network
 
     config, folder = job.config, job.workspace / "studies"
-    with tracking.open_run("train") as run_id:
+    with tracking.open_run("train", tags=data.tags) as run_id:
         plan = SearchPlan(
             config=config,
             genres=data.genres,
@@ -29,6 +29,7 @@ def run(job: Job, data: Validated) -> tuple[BestTrial, Path]:
             experiment_id=tracking.current_experiment(),
             parent_run_id=run_id,
             synthetic=data.source.synthetic,
+            tags=data.tags,
         )
         stop_workers()
         best = search(plan, Engine(config.search.workers, job.engine.progress))

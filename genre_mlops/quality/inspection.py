@@ -2,19 +2,26 @@
 
 import logging
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from genre_mlops.config import QualityConfig, SplitConfig
+from genre_mlops.datasets.base import PublishedSplit
+from genre_mlops.duplicates import clusters, find_duplicates
 from genre_mlops.errors import DataError
-from genre_mlops.quality import rules
+from genre_mlops.quality import columns, rules
+from genre_mlops.quality.data_docs import data_docs_page
 from genre_mlops.quality.suites import Check, run_suite
-from genre_mlops.splits import assign_splits
+from genre_mlops.splits import KFOLD, OURS, assign_splits, choose_scheme, join_groups, split_parts
 
 if TYPE_CHECKING:
     import pandas as pd
 
-OFFENDERS_SHOWN = 20
+OFFENDERS_SHOWN, WARNINGS_SHOWN = 20, 3
+# More files than this with one and the same reason share a line.
+_ALIKE = 5
 _log = logging.getLogger(__name__)
 
 
@@ -24,22 +31,49 @@ class Inspection:
 
     Attributes
     ----------
-    usable : DataFrame
-        The catalog's rows that may be used, with `split`.
-    quarantined : dict of str to str
-        Track -> why it is set aside. Files stay where they are.
+    catalog : DataFrame
+        Every file, indexed by `track_id`: the catalog's columns but the fingerprint, and
+        `cluster` (of near-duplicates), `split_group` (what stays in one split with it), `split`
+        and `reason` (why it is set aside), each null where there is none.
+    pairs : DataFrame
+        Near-duplicates, as `find_duplicates` returns them.
     checks : list of Check
         Every rule with its outcome.
+    scheme : str
+        How the set was split.
+    n_left_out : int
+        Files that a published split does not name.
+    outcomes : list of ExpectationSuiteValidationResult
+        Great Expectations' own account of the checks.
     """
 
-    usable: "pd.DataFrame"
-    quarantined: dict[str, str]
+    catalog: "pd.DataFrame"
+    pairs: "pd.DataFrame"
     checks: list[Check]
+    scheme: str
+    n_left_out: int = 0
+    outcomes: list[Any] = field(default_factory=list)
+
+    @cached_property
+    def usable(self) -> "pd.DataFrame":
+        """The rows that may be used."""
+        return self.catalog[self.catalog["split"].notna()].drop(columns="reason")
+
+    @cached_property
+    def quarantined(self) -> dict[str, str]:
+        """Track -> why it is set aside. Files stay where they are."""
+        reasons = self.catalog["reason"].dropna().sort_index()
+        return {str(track_id): str(reason) for track_id, reason in reasons.items()}
 
     @property
     def refusals(self) -> list[Check]:
         """The checks for which the whole set is refused."""
-        return [c for c in self.checks if c.rule.scope == "set" and not c.passed]
+        return [c for c in self.checks if c.refuses]
+
+    @property
+    def warnings(self) -> list[Check]:
+        """The checks that failed and of which nothing comes."""
+        return [c for c in self.checks if c.rule.severity == "warning" and not c.passed]
 
     def raise_if_refused(self) -> None:
         """Raise where the set cannot be used.
@@ -51,34 +85,40 @@ class Inspection:
         """
         if not self.refusals:
             return
-        lines = [
-            f"the data set is refused: {', '.join(check.rule.name for check in self.refusals)}"
-        ]
-        offenders = dict(self.quarantined)
+        names = [check.rule.name for check in self.refusals]
+        lines = [f"the data set is refused: {', '.join(names)}"]
+        offenders: dict[str, str] = {}
         for check in self.refusals:
             if not check.offenders:
                 lines.append(f"  {check.rule.sentence({})}")
             offenders |= {t: s for t, s in check.offenders.items() if t not in offenders}
-        lines += [f"  {track}: {why}" for track, why in list(offenders.items())[:OFFENDERS_SHOWN]]
-        if len(offenders) > OFFENDERS_SHOWN:
-            lines.append(f"  and {len(offenders) - OFFENDERS_SHOWN} more, in the quality report")
+        offenders |= {t: s for t, s in self.quarantined.items() if t not in offenders}
+        lines += [f"  {line}" for line in in_lines(offenders)]
+        cures = dict.fromkeys(check.rule.cure for check in self.refusals if check.rule.cure)
+        lines += [f"to go on: {cure}" for cure in cures]
         raise DataError("\n".join(lines))
 
     def tell(self, n_passed_over: int) -> None:
         """Log what was found: a line for the whole, and one for each file set aside."""
         _log.info(
-            "%d usable track(s) of %d genre(s); %d file(s) set aside, %d passed over",
+            "%d usable track(s) of %d genre(s), split: %s; %d file(s) set aside, %d passed over",
             len(self.usable),
             self.usable["genre"].nunique(),
+            self.scheme,
             len(self.quarantined),
             n_passed_over,
         )
-        for track_id, reason in list(self.quarantined.items())[:OFFENDERS_SHOWN]:
-            _log.warning("set aside %s: %s", track_id, reason)
-        if len(self.quarantined) > OFFENDERS_SHOWN:
-            _log.warning(
-                "and %d more, in the quality report", len(self.quarantined) - OFFENDERS_SHOWN
-            )
+        if self.n_left_out:
+            _log.info("%d file(s) are not in the split %s", self.n_left_out, self.scheme)
+        for line in in_lines(self.quarantined):
+            _log.warning("set aside %s", line)
+        for check in self.warnings:
+            for line in in_lines(check.offenders, n_shown=WARNINGS_SHOWN):
+                _log.warning("warning, %s: %s", check.rule.name, line)
+
+    def data_docs(self) -> str:
+        """Return Great Expectations' own page."""
+        return data_docs_page(self.outcomes)
 
     def as_json(self) -> dict[str, Any]:
         """Return the verdict in full, for scripts."""
@@ -89,12 +129,20 @@ class Inspection:
                     "column": check.rule.column,
                     "expectation": check.rule.expectation,
                     "arguments": check.rule.arguments,
+                    "scope": check.rule.scope,
+                    "severity": check.rule.severity,
                     "passed": check.passed,
                     "n_checked": check.n_checked,
                     "n_failed": check.n_failed,
+                    "offenders": check.offenders,
                 }
                 for check in self.checks
             ],
+            "refused": [check.rule.name for check in self.refusals],
+            "scheme": self.scheme,
+            "files": len(self.catalog),
+            "usable_tracks": len(self.usable),
+            "left_out_files": self.n_left_out,
             "quarantined": self.quarantined,
         }
 
@@ -104,7 +152,9 @@ class Inspection:
         for check in self.checks:
             counts[f"failed_{check.rule.name}"] += check.n_failed
         return {
-            "files": float(len(self.usable) + len(self.quarantined)),
+            "files": float(len(self.catalog)),
+            "left_out_files": float(self.n_left_out),
+            "near_duplicate_pairs": float(len(self.pairs)),
             "usable_tracks": float(len(self.usable)),
             "quarantined_files": float(len(self.quarantined)),
             "genres": float(self.usable["genre"].nunique()),
@@ -112,8 +162,37 @@ class Inspection:
         }
 
 
-def inspect(catalog: "pd.DataFrame", quality: QualityConfig, split: SplitConfig) -> Inspection:
-    """Check files, then genres, then split what is left and check the set.
+def in_lines(offenders: Mapping[str, str], *, n_shown: int = OFFENDERS_SHOWN) -> list[str]:
+    """Say what is wrong with which tracks, in no more than a screen of lines.
+
+    Parameters
+    ----------
+    offenders : mapping of str to str
+        Track -> what is wrong with it.
+    n_shown : int
+        Lines at the most; the last one says how many tracks have none.
+    """
+    alike: dict[str, list[str]] = defaultdict(list)
+    for track, why in offenders.items():
+        alike[why].append(track)
+    told: list[tuple[str, int]] = []
+    for why, tracks in alike.items():
+        if len(tracks) > _ALIKE:
+            told.append((f"{tracks[0]} and {len(tracks) - 1} more: {why}", len(tracks)))
+        else:
+            told += [(f"{track}: {why}", 1) for track in tracks]
+    lines = [line for line, _ in told[:n_shown]]
+    n_more = sum(n for _, n in told[n_shown:])
+    return [*lines, f"and {n_more} more, in the quality report"] if n_more else lines
+
+
+def inspect(
+    catalog: "pd.DataFrame",
+    quality: QualityConfig,
+    split: SplitConfig,
+    published: Mapping[str, PublishedSplit] | None = None,
+) -> Inspection:
+    """Check files, find duplicates, check genres, then split what is left and check the set.
 
     Parameters
     ----------
@@ -122,33 +201,76 @@ def inspect(catalog: "pd.DataFrame", quality: QualityConfig, split: SplitConfig)
     quality : QualityConfig
         The limits.
     split : SplitConfig
-        Shares and seed.
+        Scheme, shares and seed.
+    published : mapping of str to PublishedSplit, optional
+        The splits that the source brings.
 
     Returns
     -------
     Inspection
         Also for a set that is to be refused: it is reported before anything is raised.
+
+    Raises
+    ------
+    ConfigError
+        The scheme is neither ours nor the source's.
     """
-    reasons: dict[str, list[str]] = defaultdict(list)
-    checks: list[Check] = []
+    scheme = choose_scheme(split.scheme, published or {})
+    own = (published or {}).get(scheme)
+    split = split.model_copy(update={"scheme": scheme})
+    files = catalog.drop(columns="fingerprint")
+    used = files if own is None else files[files.index.isin(own.of)]
 
-    def set_aside(name: str, frame: "pd.DataFrame", asked: list[rules.Rule]) -> "pd.DataFrame":
-        found = run_suite(name, frame, asked)
-        checks.extend(found)
-        for check in found:
-            for track_id, sentence in check.offenders.items():
-                reasons[track_id].append(sentence)
-        return frame[~frame.index.isin(reasons)]
+    sieve = _Sieve(defaultdict(list), [], [])
+    good = sieve.ask("files", used, rules.file_rules(quality))
+    pairs = find_duplicates(catalog.loc[good.index, "fingerprint"])
+    cluster = clusters(pairs, good.index)
+    asked = columns.with_copies(good, pairs, own.of if own else None)
+    good = sieve.ask("copies", asked, rules.copy_rules(quality))[files.columns]
+    good = good.assign(split_group=join_groups(good, cluster, by_group=split.by_group))
+    n_parts = 1 if own else split_parts(split)
+    asked = columns.with_genre_counts(good)
+    good = sieve.ask("genres", asked, rules.genre_rules(quality, n_parts=n_parts))[good.columns]
+    good = good.assign(split=assign_splits(good, split, own) if len(good) else [])
+    shares_groups = own.shares_groups if own else not split.by_group
+    asked_of_set = rules.set_rules(quality, shares_groups=shares_groups)
+    sieve.run("set", columns.with_leaks(good, pairs), asked_of_set)
+    whole = columns.with_reasons(used, sieve.reasons)
+    sieve.run("collection", whole, rules.collection_rules(quality))
+    found = columns.with_reasons(files, sieve.reasons).assign(
+        cluster=cluster.reindex(files.index),
+        split_group=good["split_group"].reindex(files.index),
+        split=good["split"].reindex(files.index),
+    )
+    n_left_out = len(files) - len(used)
+    return Inspection(found, pairs, sieve.checks, _described(split), n_left_out, sieve.outcomes)
 
-    usable = set_aside("files", catalog, rules.file_rules(quality))
-    if len(usable):
-        usable = set_aside("copies", rules.with_copies(usable), rules.copy_rules())
-    if len(usable):
-        usable = set_aside("genres", rules.with_genre_counts(usable), rules.genre_rules(quality))
-    usable = usable[catalog.columns.to_list()]
-    usable = usable.assign(split=assign_splits(usable, split) if len(usable) else [])
-    checks += run_suite("set", rules.with_split_counts(usable), rules.set_rules(quality))
-    whole = rules.with_reasons(catalog, reasons)
-    checks += run_suite("collection", whole, rules.collection_rules(quality))
-    quarantined = {t: "; ".join(texts) for t, texts in sorted(reasons.items())}
-    return Inspection(usable, quarantined, checks)
+
+@dataclass(frozen=True)
+class _Sieve:
+    """Asks suites of frames and keeps what came of it."""
+
+    reasons: dict[str, list[str]]
+    checks: list[Check]
+    outcomes: list[Any]
+
+    def run(self, name: str, frame: "pd.DataFrame", asked: list[rules.Rule]) -> list[Check]:
+        """Check a frame."""
+        found, outcome = run_suite(name, frame, asked)
+        self.checks.extend(found)
+        self.outcomes.append(outcome)
+        return found
+
+    def ask(self, name: str, frame: "pd.DataFrame", asked: list[rules.Rule]) -> "pd.DataFrame":
+        """Check a frame and return the rows of which nothing critical is wrong."""
+        for check in self.run(name, frame, asked):
+            if check.rule.severity == "critical":
+                for track_id, sentence in check.offenders.items():
+                    self.reasons[track_id].append(sentence)
+        return frame[~frame.index.isin(self.reasons)]
+
+
+def _described(split: SplitConfig) -> str:
+    fold = f", fold {split.fold} of {split.n_folds}" if split.scheme == KFOLD else ""
+    loose = ", groups in several splits" if split.scheme in OURS and not split.by_group else ""
+    return f"{split.scheme}{fold}{loose}"

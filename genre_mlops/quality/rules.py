@@ -1,21 +1,20 @@
 """What is asked of files, genres and the set, as data: each rule becomes an expectation.
 
-A rule looks at one column of the catalog (some are derived here) so that Great Expectations'
-own expectations do, and says in words what is wrong with a row that fails it.
+A rule looks at one column of the catalog (some are derived, in `columns`) so that Great
+Expectations' own expectations do, and says in words what is wrong with a row that fails it.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 from genre_mlops.config import QualityConfig
 from genre_mlops.splits import SPLITS
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 Scope = Literal["row", "set"]
+Severity = Literal["critical", "warning"]
 Row = Mapping[str, Any]
+_SPLIT_ANEW = "split.scheme=grouped splits anew, with groups and duplicates on one side"
 
 
 @dataclass(frozen=True)
@@ -36,6 +35,12 @@ class Rule:
         What is wrong with a row that fails.
     scope : "row" or "set"
         A row that fails is set aside; a set that fails is refused as a whole.
+    severity : "critical" or "warning"
+        A warning is told, and nothing comes of it.
+    words : str
+        What is expected, for people; needed where the column is one that says what is wrong.
+    cure : str
+        What can be done about it.
     """
 
     name: str
@@ -44,16 +49,19 @@ class Rule:
     arguments: dict[str, Any]
     sentence: Callable[[Row], str]
     scope: Scope = "row"
+    severity: Severity = "critical"
+    words: str = ""
+    cure: str = ""
 
     @property
     def wanted(self) -> str:
-        """What is expected of the column, in words."""
+        """What is expected, in words."""
+        return self.words or f"{self.column} {self._limits}"
+
+    @property
+    def _limits(self) -> str:
         low, high = self.arguments.get("min_value"), self.arguments.get("max_value")
         match self.expectation:
-            case "ExpectColumnValuesToBeNull" if "mostly" in self.arguments:
-                return f"is empty in {self.arguments['mostly']:.0%} of the rows or more"
-            case "ExpectColumnValuesToBeNull":
-                return "is empty"
             case "ExpectColumnValuesToBeInSet":
                 return f"is {' or '.join(map(str, self.arguments['value_set']))}"
             case "ExpectColumnUniqueValueCountToBeBetween":
@@ -69,7 +77,7 @@ def file_rules(config: QualityConfig) -> list[Rule]:
     """Return what is asked of each file; a file that fails is set aside."""
     shortest, longest = config.min_duration_s, config.max_duration_s
     rules = [
-        _null("decodable", "error", lambda row: str(row["error"])),
+        _none_of("decodable", "error", "the file decodes"),
         Rule(
             "whole",
             "truncated",
@@ -109,6 +117,24 @@ def file_rules(config: QualityConfig) -> list[Rule]:
             (None, config.max_clipping_share),
             lambda row: f"is clipped in {row['clipping_share']:.0%} of its samples",
         ),
+        replace(
+            _between(
+                "dc_offset",
+                "dc_offset",
+                (-config.max_dc_offset, config.max_dc_offset),
+                lambda row: f"has a DC offset of {row['dc_offset']:.3f} of full scale",
+            ),
+            severity="warning",
+        ),
+        replace(
+            _between(
+                "bandwidth",
+                "bandwidth_hz",
+                (config.min_bandwidth_hz, None),
+                lambda row: f"has nothing above {row['bandwidth_hz']:.0f} Hz",
+            ),
+            severity="warning",
+        ),
     ]
     if config.genres:
         rules.append(
@@ -123,13 +149,40 @@ def file_rules(config: QualityConfig) -> list[Rule]:
     return rules
 
 
-def copy_rules() -> list[Rule]:
-    """Return what is asked of files that are good in themselves; a copy is set aside."""
-    return [_null("unique_content", "copy_of", lambda row: str(row["copy_of"]))]
+def copy_rules(config: QualityConfig) -> list[Rule]:
+    """Return what is asked of files that are good in themselves.
+
+    A copy is set aside. Of one recording under two genres nobody can say which is right: all its
+    files are set aside, and the set is refused unless the config says otherwise.
+    """
+    return [
+        _none_of(
+            "one_genre_a_recording",
+            "label_conflict",
+            "no recording is there under two genres",
+            scope="set" if config.label_conflicts == "refuse" else "row",
+            cure="correct the labels, or quality.label_conflicts=set_aside sets such files aside",
+        ),
+        _none_of("unique_content", "copy_of", "every recording is there once"),
+        _none_of(
+            "one_genre_a_cluster",
+            "near_conflict",
+            "near-duplicates have one genre",
+            severity="warning",
+        ),
+    ]
 
 
-def genre_rules(config: QualityConfig) -> list[Rule]:
-    """Return what is asked of each genre; the files of one that fails are set aside."""
+def genre_rules(config: QualityConfig, *, n_parts: int) -> list[Rule]:
+    """Return what is asked of each genre; the files of one that fails are set aside.
+
+    Parameters
+    ----------
+    config : QualityConfig
+        The limits.
+    n_parts : int
+        Into how many parts a genre's groups are to be dealt; 1 where a published split is taken.
+    """
     fewest = config.min_tracks_per_genre
     return [
         _between(
@@ -144,17 +197,26 @@ def genre_rules(config: QualityConfig) -> list[Rule]:
         _between(
             "groups_per_genre",
             "n_groups_of_genre",
-            (len(SPLITS), None),
+            (n_parts, None),
             lambda row: (
-                f"genre {row['genre']} has {row['n_groups_of_genre']} group(s) of tracks; "
-                f"{len(SPLITS)} at least, one for each split"
+                f"genre {row['genre']} has {row['n_groups_of_genre']} group(s) of tracks that must "
+                f"stay together (artists, duplicates); {n_parts} at least, one for each part of "
+                "the split (split.by_group=false lets artists be in several, and scores say less)"
             ),
         ),
     ]
 
 
-def set_rules(config: QualityConfig) -> list[Rule]:
-    """Return what is asked of the usable set with its splits; one failure refuses the set."""
+def set_rules(config: QualityConfig, *, shares_groups: bool = False) -> list[Rule]:
+    """Return what is asked of the usable set with its splits; one failure refuses the set.
+
+    Parameters
+    ----------
+    config : QualityConfig
+        The limits.
+    shares_groups : bool
+        The split is a published one that is known to have groups on both sides: a warning then.
+    """
     return [
         Rule(
             "genres",
@@ -167,19 +229,27 @@ def set_rules(config: QualityConfig) -> list[Rule]:
             ),
             "set",
         ),
-        _between(
+        _none_of(
             "group_in_one_split",
-            "n_splits_of_group",
-            (1, 1),
-            lambda row: f"group {row['group']} is in {row['n_splits_of_group']} splits",
-            "set",
+            "shared_group",
+            "a group (an artist, an album) is in one split",
+            scope="set",
+            severity="warning" if shares_groups else "critical",
+            cure=_SPLIT_ANEW,
         ),
-        _between(
+        _none_of(
             "content_in_one_split",
-            "n_splits_of_content",
-            (1, 1),
-            lambda row: f"the same audio is in {row['n_splits_of_content']} splits",
-            "set",
+            "leaked_copy",
+            "copies of a recording are in one split",
+            scope="set",
+            cure=_SPLIT_ANEW,
+        ),
+        _none_of(
+            "duplicates_in_one_split",
+            "leak",
+            "near-duplicates are in one split",
+            scope="set",
+            cure=_SPLIT_ANEW,
         ),
         _between(
             "genre_in_every_split",
@@ -204,74 +274,33 @@ def collection_rules(config: QualityConfig) -> list[Rule]:
             {"mostly": 1 - config.max_quarantined_share},
             lambda row: str(row["reason"]),
             "set",
+            words=f"at most {config.max_quarantined_share:.0%} of the files are set aside",
+            cure="mend the files, or raise quality.max_quarantined_share",
         )
     ]
 
 
-def with_copies(catalog: "pd.DataFrame") -> "pd.DataFrame":
-    """Add `copy_of`: what is wrong with a row whose audio another row has too, else None.
-
-    The first of several equal recordings stays. Where equal recordings carry different genres
-    nobody can say which is right, and none stays.
-    """
-    sentences: dict[str, str] = {}
-    decoded = catalog[catalog["pcm_sha256"].notna()]
-    for _, twins in decoded.groupby("pcm_sha256", sort=False):
-        first = str(twins.index[0])
-        if twins["genre"].nunique() > 1:
-            for track_id in twins.index:
-                other = twins[twins["genre"] != twins.at[track_id, "genre"]].index[0]
-                sentences[str(track_id)] = f"is the same audio as {other}, of another genre"
-        else:
-            sentences |= {str(t): f"is the same audio as {first}" for t in twins.index[1:]}
-    copies = [sentences.get(str(track_id)) for track_id in catalog.index]
-    return _with_text(catalog, copy_of=copies)
-
-
-def with_genre_counts(usable: "pd.DataFrame") -> "pd.DataFrame":
-    """Add `n_tracks_of_genre` and `n_groups_of_genre`."""
-    counted = usable.assign(_group=_groups(usable))
-    by_genre = counted.groupby("genre")["_group"]
-    return usable.assign(
-        n_tracks_of_genre=by_genre.transform("size"),
-        n_groups_of_genre=by_genre.transform("nunique"),
+def _none_of(
+    name: str,
+    column: str,
+    words: str,
+    *,
+    scope: Scope = "row",
+    severity: Severity = "critical",
+    cure: str = "",
+) -> Rule:
+    """Return a rule on a column that says what is wrong with a row, or nothing."""
+    return Rule(
+        name,
+        column,
+        "ExpectColumnValuesToBeNull",
+        {},
+        lambda row: str(row[column]),
+        scope,
+        severity,
+        words,
+        cure,
     )
-
-
-def with_split_counts(usable: "pd.DataFrame") -> "pd.DataFrame":
-    """Add in how many splits each row's group, content and genre are."""
-    keys = {"group": _groups(usable), "content": usable["pcm_sha256"], "genre": usable["genre"]}
-    return usable.assign(
-        **{
-            f"n_splits_of_{name}": usable["split"].groupby(key).transform("nunique")
-            for name, key in keys.items()
-        }
-    )
-
-
-def with_reasons(catalog: "pd.DataFrame", reasons: Mapping[str, list[str]]) -> "pd.DataFrame":
-    """Add `reason`: why a row is set aside, else None."""
-    texts = ["; ".join(reasons[str(t)]) if str(t) in reasons else None for t in catalog.index]
-    return _with_text(catalog, reason=texts)
-
-
-def _with_text(frame: "pd.DataFrame", **columns: list[str | None]) -> "pd.DataFrame":
-    import pandas as pd
-
-    return frame.assign(
-        **{
-            name: pd.Series(values, index=frame.index, dtype=object)
-            for name, values in columns.items()
-        }
-    )
-
-
-def _groups(frame: "pd.DataFrame") -> "pd.Series[str]":
-    return frame["group"].where(frame["group"].notna(), frame.index.to_series())
-
-
-def _null(name: str, column: str, sentence: Callable[[Row], str]) -> Rule:
-    return Rule(name, column, "ExpectColumnValuesToBeNull", {}, sentence)
 
 
 def _between(

@@ -3,9 +3,11 @@
 import json
 import re
 
+import pandas as pd
 import pytest
 import yaml
 
+from genre_mlops.splits import split_digest
 from tests.pipelines.conftest import PROJECT, SMALL, Ran
 from tests.pipelines.runs import MODEL, all_runs, client, parent_of, runs_of, statuses, step_of
 
@@ -55,8 +57,29 @@ def test_validate_leaves_a_report_and_the_data_set(main_job: Ran):
     run = runs_of(main_job.place, "validate")[0]
     assert run.data.metrics["usable_tracks"] == 60
     artifacts = {a.path for a in client(main_job.place).list_artifacts(run.info.run_id, "quality")}
-    assert artifacts == {"quality/report.html", "quality/checks.json"}
-    assert [i.dataset.name for i in run.inputs.dataset_inputs] == ["demo"]
+    assert artifacts == {
+        f"quality/{name}"
+        for name in (
+            *("report.html", "data_docs.html", "checks.json"),
+            *("catalog.parquet", "duplicates.parquet"),
+        )
+    }
+
+
+def test_every_run_says_which_data_it_is_about(main_job: Ran):
+    runs = all_runs(main_job.place)[:8]
+    splits = pd.read_parquet(next((main_job.place.root / "workspace" / "splits").iterdir()))
+    digest = split_digest(splits)
+    for run in runs:
+        if step_of(run) != "package":
+            assert run.data.tags["genre.split_digest"] == digest, step_of(run)
+            assert run.data.tags["genre.split_scheme"] == "grouped"
+    for run in (runs[0], runs_of(main_job.place, "validate")[0]):
+        (used,) = run.inputs.dataset_inputs
+        assert (used.dataset.name, used.dataset.digest) == ("demo", digest)
+        assert "composed" in used.dataset.source
+        tags = {tag.key: tag.value for tag in used.tags}
+        assert tags["licence"].startswith("Compositions: MIT")
 
 
 def test_register_leaves_the_confusion_matrix_and_the_genre_table(main_job: Ran):

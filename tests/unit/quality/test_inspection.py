@@ -1,18 +1,17 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from genre_mlops.catalog import build_catalog
 from genre_mlops.config import QualityConfig, SplitConfig
+from genre_mlops.datasets.base import PublishedSplit
 from genre_mlops.datasets.folder import FolderDataset
 from genre_mlops.domain import sequential
 from genre_mlops.errors import DataError
-from genre_mlops.quality import inspect
-from genre_mlops.quality.report import quality_report
-from genre_mlops.quality.rules import set_rules, with_split_counts
-from genre_mlops.quality.suites import run_suite
+from genre_mlops.quality import Inspection, in_lines, inspect
 from tests.music import HARD_FOLDER_REASONS
 
 
@@ -30,8 +29,11 @@ def good_catalog(n_per_genre: int = 6) -> pd.DataFrame:
             "peak_dbfs": -3.0,
             "clipping_share": 0.0,
             "silence_share": 0.0,
+            "dc_offset": 0.0,
+            "bandwidth_hz": 9_000.0,
             "truncated": False,
             "error": None,
+            "fingerprint": None,
         }
         for genre in ("a", "b")
         for i in range(n_per_genre)
@@ -39,8 +41,30 @@ def good_catalog(n_per_genre: int = 6) -> pd.DataFrame:
     return pd.DataFrame(rows).set_index("track_id")
 
 
-def look(catalog: pd.DataFrame, **limits: object):
+def look(catalog: pd.DataFrame, **limits: object) -> Inspection:
     return inspect(catalog, QualityConfig(**limits), SplitConfig())
+
+
+def look_at_split(catalog: pd.DataFrame, of: dict[str, str], *, shares_groups: bool = False):
+    published = {"own": PublishedSplit(of, shares_groups)}
+    return inspect(catalog, QualityConfig(), SplitConfig(), published)
+
+
+def six_six(*, test: str, validation: str) -> dict[str, str]:
+    """Of 6 tracks of each genre one tests, one validates."""
+    parts = {test: "test", validation: "validation"}
+    return {f"{g}/{i}": parts.get(str(i), "train") for g in "ab" for i in range(6)}
+
+
+def words(seed: int, n_words: int = 640) -> bytes:
+    rng = np.random.default_rng(seed)
+    return rng.integers(1, 2**32, n_words, dtype=np.uint32).tobytes()
+
+
+def nearly(data: bytes) -> bytes:
+    """One bit in sixteen flipped, as after another encoding."""
+    flips = np.random.default_rng(0).random((len(data), 8)) < 1 / 16
+    return (np.frombuffer(data, np.uint8) ^ np.packbits(flips, axis=1)[:, 0]).tobytes()
 
 
 def test_good_data_passes_every_check():
@@ -75,16 +99,147 @@ def test_each_fault_sets_its_file_aside_with_its_reason(column, value, rule, rea
     found.raise_if_refused()
 
 
-def test_of_equal_recordings_the_first_stays_and_with_two_genres_none():
+@pytest.mark.parametrize(("column", "value"), [("dc_offset", -0.05), ("bandwidth_hz", 3_900.0)])
+def test_a_warning_is_told_and_nothing_comes_of_it(column: str, value: float, caplog):
+    catalog = good_catalog()
+    catalog.loc["a/2", column] = value
+    found = look(catalog)
+    assert (len(found.usable), found.quarantined) == (12, {})
+    assert [check.offenders.keys() for check in found.warnings] == [{"a/2"}]
+    found.raise_if_refused()
+    with caplog.at_level("INFO"):
+        found.tell(0)
+    assert ": a/2: has" in caplog.text
+
+
+def test_of_equal_recordings_the_first_stays():
     catalog = good_catalog()
     catalog.loc[["a/1", "a/4"], "pcm_sha256"] = "same"
-    assert look(catalog).quarantined == {"a/4": "is the same audio as a/1"}
-    catalog.loc["b/0", "pcm_sha256"] = "same"
-    assert look(catalog).quarantined == {
-        "a/1": "is the same audio as b/0, of another genre",
-        "a/4": "is the same audio as b/0, of another genre",
-        "b/0": "is the same audio as a/1, of another genre",
+    found = look(catalog)
+    assert found.quarantined == {"a/4": "is the same audio as a/1"}
+    found.raise_if_refused()
+
+
+def test_one_recording_under_two_genres_refuses_the_set_and_names_both():
+    catalog = good_catalog()
+    catalog.loc[["a/1", "a/4", "b/0"], "pcm_sha256"] = "same"
+    reasons = {
+        "a/1": "is the same audio as b/0: the genre is a here, b there",
+        "a/4": "is the same audio as b/0: the genre is a here, b there",
+        "b/0": "is the same audio as a/1: the genre is b here, a there",
     }
+    found = look(catalog)
+    assert found.quarantined == reasons
+    message = "refused: one_genre_a_recording\n  a/1: is the same audio as b/0"
+    with pytest.raises(DataError, match=message):
+        found.raise_if_refused()
+    spared = look(catalog, label_conflicts="set_aside")
+    assert spared.quarantined == reasons
+    spared.raise_if_refused()
+
+
+def test_near_duplicates_stay_in_one_split_and_two_genres_of_one_are_a_warning():
+    catalog = good_catalog(20)
+    catalog["fingerprint"] = [words(i) for i in range(40)]
+    of_one = ["a/3", "a/7", "b/9"]
+    catalog.at["a/7", "fingerprint"] = nearly(catalog.at["a/3", "fingerprint"])
+    catalog.at["b/9", "fingerprint"] = catalog.at["a/3", "fingerprint"]
+    found = look(catalog)
+    assert found.quarantined == {}
+    assert found.usable.loc[of_one, "split"].nunique() == 1
+    assert found.usable.loc[of_one, "cluster"].to_list() == ["a/3"] * 3
+    assert found.usable["cluster"].notna().sum() == 3
+    assert {frozenset(pair) for pair in found.pairs[["first", "second"]].to_numpy()} == {
+        frozenset(pair) for pair in (("a/3", "a/7"), ("a/3", "b/9"), ("a/7", "b/9"))
+    }
+    (warning,) = found.warnings
+    assert warning.rule.name == "one_genre_a_cluster"
+    assert set(warning.offenders) == {"a/3", "a/7", "b/9"}
+    assert "100% the same as a/3: the genre is b here, a there" in warning.offenders["b/9"]
+
+
+def test_a_published_split_with_duplicates_across_is_refused_by_pairs():
+    catalog = good_catalog()
+    catalog["fingerprint"] = [words(i) for i in range(12)]
+    catalog.at["a/5", "fingerprint"] = nearly(catalog.at["a/2", "fingerprint"])
+    found = look_at_split(catalog, six_six(test="5", validation="0"))
+    assert found.scheme == "own"
+    leaks = next(c for c in found.checks if c.rule.name == "duplicates_in_one_split").offenders
+    assert re.fullmatch("is 9[0-9]% the same as a/2, which is in train", leaks["a/5"])
+    assert re.fullmatch("is 9[0-9]% the same as a/5, which is in test", leaks["a/2"])
+    with pytest.raises(DataError, match="refused: duplicates_in_one_split\n  a/2: is 9"):
+        found.raise_if_refused()
+
+
+def test_an_exact_copy_is_set_aside_in_its_split_and_a_leak_in_another():
+    catalog = good_catalog()
+    catalog.loc[["a/1", "a/2"], "pcm_sha256"] = "same"
+    inside = look_at_split(catalog, six_six(test="5", validation="0"))
+    assert inside.quarantined == {"a/2": "is the same audio as a/1"}
+    inside.raise_if_refused()
+    across = look_at_split(catalog, six_six(test="2", validation="0"))
+    assert across.quarantined == {}
+    with pytest.raises(DataError, match=r"content_in_one_split\n  a/1: .* as a/2, in test"):
+        across.raise_if_refused()
+
+
+def test_groups_across_a_published_split_are_refused_unless_it_is_known_for_it():
+    catalog = good_catalog()
+    catalog.loc[["b/5", "b/3"], "group"] = "an artist"
+    of = six_six(test="5", validation="0")
+    with pytest.raises(DataError, match="b/3: is of an artist, of whom b/5 is in test"):
+        look_at_split(catalog, of).raise_if_refused()
+    known = look_at_split(catalog, of, shares_groups=True)
+    assert [check.rule.name for check in known.warnings] == ["group_in_one_split"]
+    known.raise_if_refused()
+
+
+def test_files_that_a_published_split_leaves_out_are_counted_and_not_judged():
+    catalog = good_catalog()
+    of = six_six(test="5", validation="0")
+    del of["a/3"]
+    catalog.loc["a/3", "error"] = "is empty (0 bytes)"
+    found = look_at_split(catalog, of)
+    assert (found.n_left_out, len(found.usable), found.quarantined) == (1, 11, {})
+    assert found.catalog.loc["a/3", ["split", "reason"]].isna().all()
+    assert found.as_json()["left_out_files"] == 1
+
+
+def test_groups_may_be_let_loose_and_every_place_says_so():
+    catalog = good_catalog()
+    catalog["group"] = ["one artist"] * 3 + ["another"] * 9
+    assert "genre a has 2 group(s)" in look(catalog).quarantined["a/0"]
+    found = inspect(catalog, QualityConfig(), SplitConfig(by_group=False))
+    assert found.quarantined == {}
+    assert found.scheme == "grouped, groups in several splits"
+    assert [check.rule.name for check in found.warnings] == ["group_in_one_split"]
+    found.raise_if_refused()
+
+
+def test_many_files_with_one_reason_share_a_line():
+    offenders = {f"a/{i}": "is empty" for i in range(6)} | {"b/1": "is quiet", "b/2": "is quiet"}
+    lines = ["a/0 and 5 more: is empty", "b/1: is quiet", "b/2: is quiet"]
+    assert in_lines(offenders) == lines
+    assert in_lines(offenders, n_shown=2) == [*lines[:2], "and 1 more, in the quality report"]
+
+
+def test_a_refusal_says_what_to_do():
+    catalog = good_catalog()
+    catalog.loc[["a/2", "b/5"], "pcm_sha256"] = "same"
+    with pytest.raises(DataError, match=r"to go on: .*quality.label_conflicts=set_aside"):
+        look(catalog).raise_if_refused()
+
+
+def test_kfold_needs_a_group_for_each_fold_and_says_which():
+    config = SplitConfig(scheme="kfold", n_folds=6, fold=2)
+    found = inspect(good_catalog(), QualityConfig(), config)
+    assert found.scheme == "kfold, fold 2 of 6"
+    assert found.usable.groupby("genre")["split"].value_counts().min() == 1
+    few = inspect(good_catalog(5), QualityConfig(), config)
+    assert (
+        "5 group(s) of tracks that must stay together (artists, duplicates); 6 at least"
+        in few.quarantined["a/0"]
+    )
 
 
 def test_a_bad_file_takes_no_good_one_with_it():
@@ -111,7 +266,8 @@ def test_a_set_that_cannot_be_used_is_refused_with_its_offenders():
     catalog = good_catalog()
     catalog.loc[catalog["genre"] == "b", "error"] = "is empty (0 bytes)"
     found = look(catalog)
-    with pytest.raises(DataError, match=r"refused: genres\n(.*\n)*  b/0: is empty") as caught:
+    message = r"refused: genres\n(.*\n)*  b/0 and 5 more: is empty"
+    with pytest.raises(DataError, match=message) as caught:
         found.raise_if_refused()
     assert "fewer than two genres" in str(caught.value)
     assert caught.value.exit_code == 3
@@ -120,48 +276,13 @@ def test_a_set_that_cannot_be_used_is_refused_with_its_offenders():
         look(catalog).raise_if_refused()
 
 
-def test_leaks_across_splits_are_found():
-    usable = good_catalog().assign(split=["train"] * 4 + ["validation", "test"] + ["train"] * 6)
-    usable.loc[["a/0", "a/5"], "group"] = "artist"
-    usable.loc[["a/1", "a/4"], "pcm_sha256"] = "same"
-    checks = {
-        c.rule.name: c
-        for c in run_suite("set", with_split_counts(usable), set_rules(QualityConfig()))
-    }
-    assert checks["group_in_one_split"].offenders == {
-        "a/0": "group artist is in 2 splits",
-        "a/5": "group artist is in 2 splits",
-    }
-    assert set(checks["content_in_one_split"].offenders) == {"a/1", "a/4"}
-    assert set(checks["genre_in_every_split"].offenders) == {f"b/{i}" for i in range(6)}
-    assert checks["genres"].passed
-
-
 def test_every_fault_of_a_real_folder_is_named(hard_folder: Path, tmp_path: Path):
     source = FolderDataset(hard_folder)
     listing = source.listing()
-    catalog = build_catalog(listing, cache=tmp_path / "c.parquet", run=sequential)
+    catalog = build_catalog(listing, cache=tmp_path / "catalogs", run=sequential)
     found = look(catalog)
     assert set(found.quarantined) == set(HARD_FOLDER_REASONS)
     for track, reason in HARD_FOLDER_REASONS.items():
         assert reason in found.quarantined[track]
     assert found.usable["genre"].value_counts().to_dict() == {"hum": 6, "whistle": 6}
     found.raise_if_refused()
-
-    page = quality_report(found, listing, source)
-    for text in (*HARD_FOLDER_REASONS, *listing.passed_over, "usable, with 7 files set aside"):
-        assert text in page
-    assert "http" not in page
-
-
-def test_a_name_cannot_inject_into_the_report(tmp_path: Path):
-    catalog = good_catalog().rename(index={"a/2": "a/<script>alert(1)</script>"})
-    catalog.iloc[2, catalog.columns.get_loc("error")] = "is <b>bad</b>"
-    found = look(catalog)
-    (tmp_path / "g").mkdir()
-    (tmp_path / "g" / "x.wav").write_bytes(b"")
-    source = FolderDataset(tmp_path)
-    page = quality_report(found, source.listing(), source)
-    assert "<script>" not in page
-    assert "&lt;script&gt;" in page
-    assert "<b>bad" not in page

@@ -1,0 +1,147 @@
+"""Columns derived from the catalog for the rules: what a row shares with other rows, in words."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from genre_mlops.splits import SPLITS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def with_copies(
+    catalog: "pd.DataFrame", pairs: "pd.DataFrame", split: Mapping[str, str] | None = None
+) -> "pd.DataFrame":
+    """Add `copy_of`, `label_conflict` and `near_conflict`: what is wrong with a row, else null.
+
+    Parameters
+    ----------
+    catalog : DataFrame
+        Indexed by `track_id`.
+    pairs : DataFrame
+        As `find_duplicates` returns them.
+    split : mapping of str to str, optional
+        A published split. A copy in another split is no copy to set aside: it is a leak.
+
+    Returns
+    -------
+    DataFrame
+        Of several equal recordings the first has no `copy_of`; where they carry different genres,
+        each has a `label_conflict` instead. `near_conflict` is for near-duplicates.
+    """
+    copies: dict[str, str] = {}
+    conflicts: dict[str, str] = {}
+    twins_of = catalog[catalog["pcm_sha256"].notna()]
+    twins_of = twins_of[twins_of.duplicated("pcm_sha256", keep=False)]
+    for _, twins in twins_of.groupby("pcm_sha256", sort=False):
+        if twins["genre"].nunique() > 1:
+            for track_id, genre in zip(twins.index, map(str, twins["genre"]), strict=True):
+                other = str(twins[twins["genre"] != genre].index[0])
+                conflicts[str(track_id)] = (
+                    f"is the same audio as {other}: the genre is {genre} here, "
+                    f"{twins['genre'][other]} there"
+                )
+            continue
+        first: dict[str | None, str] = {}
+        for track_id in map(str, twins.index):
+            part = split[track_id] if split else None
+            if part in first:
+                copies[track_id] = f"is the same audio as {first[part]}"
+            else:
+                first[part] = track_id
+    near = _near_conflicts(catalog, pairs, conflicts)
+    return _with_texts(catalog, copy_of=copies, label_conflict=conflicts, near_conflict=near)
+
+
+def with_genre_counts(usable: "pd.DataFrame") -> "pd.DataFrame":
+    """Add `n_tracks_of_genre` and `n_groups_of_genre`."""
+    by_genre = usable.groupby("genre")["split_group"]
+    return usable.assign(
+        n_tracks_of_genre=by_genre.transform("size"),
+        n_groups_of_genre=by_genre.transform("nunique"),
+    )
+
+
+def with_leaks(usable: "pd.DataFrame", pairs: "pd.DataFrame") -> "pd.DataFrame":
+    """Add `shared_group`, `leaked_copy`, `leak` and `n_splits_of_genre`.
+
+    The first three say in words what a row shares with another split, naming the other side, and
+    are null where there is nothing.
+    """
+    split = usable["split"]
+    leaks = {
+        one: f"is {similarity:.0%} the same as {other}, which is in {split.at[other]}"
+        for one, (similarity, other) in _most_alike(pairs, split).items()
+    }
+    return _with_texts(
+        usable.assign(n_splits_of_genre=split.groupby(usable["genre"]).transform("nunique")),
+        shared_group=_shared(usable, "group", "is of {key}, of whom {other} is in {split}"),
+        leaked_copy=_shared(usable, "pcm_sha256", "is the same audio as {other}, in {split}"),
+        leak=leaks,
+    )
+
+
+def with_reasons(catalog: "pd.DataFrame", reasons: Mapping[str, list[str]]) -> "pd.DataFrame":
+    """Add `reason`: why a row is set aside, else null."""
+    return _with_texts(catalog, reason={t: "; ".join(texts) for t, texts in reasons.items()})
+
+
+def shared_keys(usable: "pd.DataFrame", column: str) -> "pd.DataFrame":
+    """Return the values of a column that are in more than one split.
+
+    Returns
+    -------
+    DataFrame [index=value, columns=train, validation, test]
+        How many tracks each split has of it.
+    """
+    keyed = usable[usable[column].notna()]
+    counts = keyed.groupby([column, "split"]).size().unstack(fill_value=0)
+    counts = counts.reindex(columns=list(SPLITS), fill_value=0)
+    return counts[counts.gt(0).sum(axis=1) > 1]
+
+
+def _shared(usable: "pd.DataFrame", column: str, form: str) -> dict[str, str]:
+    keys = shared_keys(usable, column).index
+    texts: dict[str, str] = {}
+    for key, tracks in usable[usable[column].isin(keys)].groupby(column):
+        example = {part: ids.index[0] for part, ids in tracks.groupby("split")}
+        for track_id, part in tracks["split"].items():
+            there = next(name for name in SPLITS if name in example and name != part)
+            texts[str(track_id)] = form.format(key=key, other=example[there], split=there)
+    return texts
+
+
+def _near_conflicts(
+    catalog: "pd.DataFrame", pairs: "pd.DataFrame", exact: Mapping[str, str]
+) -> dict[str, str]:
+    genre = catalog["genre"]
+    return {
+        one: f"is {similarity:.0%} the same as {other}: the genre is {genre.at[one]} here, "
+        f"{genre.at[other]} there"
+        for one, (similarity, other) in _most_alike(pairs, genre).items()
+        if one not in exact
+    }
+
+
+def _most_alike(pairs: "pd.DataFrame", values: "pd.Series[str]") -> dict[str, tuple[float, str]]:
+    """Return, for tracks with a duplicate of another value, the most similar one."""
+    known = pairs[pairs["first"].isin(values.index) & pairs["second"].isin(values.index)]
+    unlike = known[known["first"].map(values) != known["second"].map(values)]
+    found: dict[str, tuple[float, str]] = {}
+    for first, second, alike in zip(
+        unlike["first"], unlike["second"], unlike["similarity"], strict=True
+    ):
+        for one, other in ((first, second), (second, first)):
+            found[one] = max(found.get(one, (0.0, "")), (alike, other))
+    return found
+
+
+def _with_texts(frame: "pd.DataFrame", **columns: Mapping[str, str]) -> "pd.DataFrame":
+    import pandas as pd
+
+    return frame.assign(
+        **{
+            name: pd.Series([texts.get(t) for t in frame.index], frame.index, dtype=object)
+            for name, texts in columns.items()
+        }
+    )
