@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 import genre_mlops
+from genre_mlops import data_commands
 from genre_mlops.config import RegistryConfig
 from genre_mlops.console import ProgressBars, err, exit_codes, out, set_up_logging
 from genre_mlops.errors import AudioError
@@ -22,6 +23,9 @@ app = typer.Typer(
 DEFAULT_MODEL = RegistryConfig().model
 Model = Annotated[str, typer.Option(help="The registered model.", metavar="NAME")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+
+
+app.add_typer(data_commands.app, name="data")
 
 
 @app.callback(invoke_without_command=True)

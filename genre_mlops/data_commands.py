@@ -1,0 +1,245 @@
+"""`genre-mlops data`: list, fetch, verify and show sources of audio."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from genre_mlops.config import Config, load_config
+from genre_mlops.console import ProgressBars, err, exit_codes, out
+from genre_mlops.datasets import SOURCES, Dataset, Listing, is_here, open_dataset
+from genre_mlops.datasets.base import AUDIO_SUFFIXES
+from genre_mlops.engine import Engine, stop_workers
+from genre_mlops.errors import DataError
+from genre_mlops.settings import Settings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from genre_mlops.datasets.verification import Verification
+    from genre_mlops.quality import Inspection
+
+app = typer.Typer(help="Sources of audio: list, fetch, verify, show.", no_args_is_help=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+Source = Annotated[
+    str, typer.Argument(help="A source's name, a folder, a table, or NAME:PATH.", metavar="SOURCE")
+]
+
+
+@app.command("list")
+def list_sources(as_json: AsJson = False) -> None:
+    """List the sources that have a name, and which of them are on this machine.
+
+    Example: genre-mlops data list
+    """
+    root = _root()
+    here = {source.name: is_here(source.name, root=root) for source in SOURCES}
+    if as_json:
+        rows = [asdict(source) | {"here": here[source.name]} for source in SOURCES]
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    table = Table(box=None, pad_edge=False)
+    for column in ("name", "what", "tracks", "download", "licence", "here"):
+        table.add_column(column, justify="right" if column in {"tracks", "download"} else "left")
+    for source in SOURCES:
+        size = f"{source.download_bytes / 1e9:.1f} GB" if source.download_bytes else "none"
+        table.add_row(
+            Text(source.name, style="bold"),
+            source.what,
+            f"{source.n_tracks:,}" if source.n_tracks else "",
+            size,
+            source.licence,
+            "yes" if here[source.name] else "",
+        )
+    out.print(table)
+    out.print("\nA folder with one subfolder for each genre, or a table, is named by its path.")
+
+
+@app.command()
+def fetch(source: Source) -> None:
+    """Bring a source to this machine, as the pipeline would; one that was cut off goes on.
+
+    Example: genre-mlops data fetch gtzan-mini
+    """
+    with exit_codes(), ProgressBars(err) as progress:
+        dataset = _open(source)
+        dataset.prepare(Engine(progress=progress).map, progress)
+        listing = dataset.listing()
+    out.print(f"{dataset.name}: {len(listing.tracks)} tracks", markup=False)
+    out.print(f"licence: {dataset.licence}", markup=False)
+    out.print(f'next: genre-mlops data verify {source}, or make run ARGS="-P dataset={source}"')
+
+
+@app.command()
+def verify(
+    source: Source,
+    report: Annotated[
+        Path | None, typer.Option(help="Write the quality report there.", metavar="FILE")
+    ] = None,
+    overrides: Annotated[
+        str, typer.Option("--set", help='Settings, as in "quality.min_sr=16000".')
+    ] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Compare files with their published checksums, then check them as the pipeline would.
+
+    Ends with exit code 3 if a file is missing or changed, or if the set would be refused. Files
+    that would be set aside are named.
+
+    Example: genre-mlops data verify ~/music --report report.html
+    """
+    from genre_mlops.datasets.verification import verify as verify_checksums
+    from genre_mlops.quality import inspect
+    from genre_mlops.quality.report import quality_report
+
+    with exit_codes(), ProgressBars(err) as progress:
+        config = load_config(None, overrides.split())
+        engine = Engine(progress=progress)
+        dataset = _open(source)
+        checked = verify_checksums(dataset, engine.map)
+        listing = dataset.listing()
+        catalog = _catalog(listing, engine)
+        found = inspect(catalog, config.quality, config.split, listing.splits)
+        if report:
+            report.parent.mkdir(parents=True, exist_ok=True)
+            report.write_text(quality_report(found, listing, dataset), encoding="utf-8")
+    if as_json:
+        typer.echo(json.dumps({"checksums": asdict(checked), **found.as_json()}, indent=2))
+    else:
+        _tell_checksums(checked)
+        _tell_checks(found)
+        if report:
+            out.print(f"report: {report}", markup=False)
+    if not checked.passed or found.refusals:
+        raise typer.Exit(DataError.exit_code)
+
+
+@app.command()
+def show(source: Source, as_json: AsJson = False) -> None:
+    """Say what is in an audio file, or genre by genre what is in a source. Nothing is judged.
+
+    Example: genre-mlops data show song.mp3
+    """
+    with exit_codes(), ProgressBars(err) as progress:
+        path = Path(source)
+        if path.is_file() and path.suffix.lower() in AUDIO_SUFFIXES:
+            _show_file(path, as_json=as_json)
+            return
+        dataset, engine = _open(source), Engine(progress=progress)
+        listing = dataset.listing()
+        rows = _by_genre(_catalog(listing, engine))
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    out.print(_as_table(rows))
+    out.print(f"\nsource:  {dataset.source}\nlicence: {dataset.licence}", markup=False)
+    if listing.splits:
+        out.print(f"splits:  {', '.join(listing.splits)}", markup=False)
+    if listing.passed_over:
+        out.print(f"passed over: {len(listing.passed_over)} files", markup=False)
+
+
+def _show_file(path: Path, *, as_json: bool) -> None:
+    from genre_mlops.readings import read_file
+
+    reading = asdict(read_file(str(path)))
+    del reading["mtime_ns"]
+    reading["fingerprint_words"] = len(reading.pop("fingerprint") or b"") // 4
+    if as_json:
+        typer.echo(json.dumps(reading, indent=2))
+    else:
+        table = Table.grid(padding=(0, 2))
+        for name, value in reading.items():
+            if value is not None:
+                text = f"{value:.5g}" if isinstance(value, float) else str(value)
+                table.add_row(Text(name, style="bold"), Text(text))
+        out.print(table)
+    if reading["error"]:
+        raise typer.Exit(DataError.exit_code)
+
+
+def _by_genre(catalog: "pd.DataFrame") -> list[dict[str, Any]]:
+    rows = []
+    for genre, files in catalog.groupby("genre"):
+        rows.append(
+            {
+                "genre": str(genre),
+                "files": len(files),
+                "groups": int(files["group"].nunique()),
+                "minutes": round(float(files["duration_s"].sum()) / 60, 1),
+                "formats": ", ".join(sorted(files["format"].dropna().unique())),
+                "undecodable": int(files["error"].notna().sum()),
+            }
+        )
+    return rows
+
+
+def _as_table(rows: list[dict[str, Any]]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for name, value in rows[0].items():
+        table.add_column(name, justify="left" if isinstance(value, str) else "right")
+    for row in rows:
+        table.add_row(*(Text(str(value)) for value in row.values()))
+    return table
+
+
+def _tell_checksums(checked: "Verification") -> None:
+    if not checked.n_checked and not checked.missing:
+        out.print("checksums: none published for these files")
+        return
+    out.print(
+        f"checksums: {checked.n_checked} files compared, {len(checked.changed)} changed, "
+        f"{len(checked.missing)} missing, {len(checked.unlisted)} not in the list"
+    )
+    _print(dict.fromkeys(checked.missing, "is missing"))
+    _print({track: f"expected {a}, found {b}" for track, (a, b) in checked.changed.items()})
+
+
+def _tell_checks(found: "Inspection") -> None:
+    if found.refusals:
+        named = ", ".join(check.rule.name for check in found.refusals)
+        out.print(f"checks: refused: {named}", style="red", markup=False)
+        for check in found.refusals:
+            _print(check.offenders)
+    else:
+        out.print(
+            f"checks: {len(found.usable)} usable tracks of {found.usable['genre'].nunique()} "
+            f"genres, split: {found.scheme}",
+            markup=False,
+        )
+    if found.quarantined:
+        out.print(f"set aside: {len(found.quarantined)} files")
+        _print(found.quarantined)
+    for check in found.warnings:
+        out.print(f"warning: {check.rule.name}: {check.n_failed} files", markup=False)
+        _print(check.offenders)
+
+
+def _print(offenders: Mapping[str, str]) -> None:
+    from genre_mlops.quality import in_lines
+
+    for line in in_lines(offenders):
+        out.print(f"  {line}", markup=False, soft_wrap=True)
+
+
+def _open(source: str) -> Dataset:
+    return open_dataset(Config().override({"data.dataset": source}).data, root=_root())
+
+
+def _root() -> Path:
+    return Settings().workspace / "datasets"
+
+
+def _catalog(listing: Listing, engine: Engine) -> "pd.DataFrame":
+    from genre_mlops.catalog import build_catalog
+
+    try:
+        return build_catalog(listing, cache=Settings().workspace / "catalogs", run=engine.map)
+    finally:
+        stop_workers()
