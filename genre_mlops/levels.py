@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.fft
 from numpy.typing import NDArray
 
 SILENCE_DBFS = -60.0
@@ -160,7 +161,7 @@ class _Spectra:
     def _power(self, y: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return power [shape=(n, 1 + n_fft // 2)]; the lines of one add up to its mean square."""
         window = np.hanning(y.shape[1] + 2)[1:-1].astype(np.float32)
-        amplitude = np.abs(np.fft.rfft(y * window, self._n_fft, axis=1))
+        amplitude = np.abs(scipy.fft.rfft(y * window, self._n_fft, axis=1))
         scale = 2 / (self._n_fft * float(np.dot(window, window)))
         power: NDArray[np.float32] = amplitude**2 * np.float32(scale)
         return power
