@@ -22,7 +22,7 @@ from genre_mlops.config import QualityConfig, SplitConfig
 from genre_mlops.datasets.base import Listing
 from genre_mlops.datasets.demo import DemoDataset
 from genre_mlops.duplicates import clusters, find_duplicates
-from genre_mlops.quality import inspect
+from genre_mlops.quality import Inspection, inspect
 from genre_mlops.quality.report import quality_report
 from genre_mlops.splits import assign_splits, join_groups
 
@@ -93,7 +93,7 @@ def main() -> None:
     asked = parser.parse_args()
     catalog = made_catalog(asked.tracks)
     print(f"{asked.tracks} made rows, {N_WORDS} fingerprint words each")
-    inspect(made_catalog(1_000, seed=1), QualityConfig(), SplitConfig())  # imports
+    look(made_catalog(1_000, seed=1))  # imports
 
     seconds, pairs = timed(lambda: find_duplicates(catalog["fingerprint"]))
     print(f"{'near-duplicates':34}{seconds:6.1f} s, {len(pairs)} pairs")
@@ -121,6 +121,12 @@ def main() -> None:
     ours, theirs = medians.values()
     print(f"ratio, scikit-learn's to ours: {theirs / ours:.1f}")
     print(f"peak memory {psutil.Process().memory_info().rss / 1e6:.0f} MB at the end (resident)")
+
+
+def look(catalog: pd.DataFrame) -> Inspection:
+    """Find duplicates and check."""
+    pairs = find_duplicates(catalog["fingerprint"])
+    return inspect(catalog, pairs, QualityConfig(), SplitConfig())
 
 
 def scikit_learn_folds(tracks: pd.DataFrame) -> object:

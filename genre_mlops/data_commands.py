@@ -95,6 +95,7 @@ def verify(
     Example: genre-mlops data verify ~/music --report report.html
     """
     from genre_mlops.datasets.verification import verify as verify_checksums
+    from genre_mlops.duplicates import find_duplicates
     from genre_mlops.quality import inspect
     from genre_mlops.quality.report import quality_report
 
@@ -105,7 +106,8 @@ def verify(
         checked = verify_checksums(dataset, engine.map)
         listing = dataset.listing()
         catalog = _catalog(listing, engine)
-        found = inspect(catalog, config.quality, config.split, listing.splits)
+        pairs = find_duplicates(catalog["fingerprint"])
+        found = inspect(catalog, pairs, config.quality, config.split, listing.splits)
         if report:
             report.parent.mkdir(parents=True, exist_ok=True)
             report.write_text(quality_report(found, listing, dataset), encoding="utf-8")

@@ -5,6 +5,7 @@ import logging
 from genre_mlops import tracking
 from genre_mlops.catalog import build_catalog
 from genre_mlops.datasets import Dataset, Listing, open_dataset
+from genre_mlops.duplicates import find_duplicates
 from genre_mlops.files import replacing
 from genre_mlops.quality import Inspection, inspect
 from genre_mlops.quality.report import quality_report
@@ -24,7 +25,8 @@ def run(job: Job) -> Validated:
         # Before hours of reading: a split that the source does not have.
         choose_scheme(config.split.scheme, listing.splits)
         catalog = build_catalog(listing, cache=job.workspace / "catalogs", run=engine.map)
-        found = inspect(catalog, config.quality, config.split, listing.splits)
+        pairs = find_duplicates(catalog["fingerprint"])
+        found = inspect(catalog, pairs, config.quality, config.split, listing.splits)
         digest = split_digest(found.usable)
         path = job.workspace / "splits" / f"{digest}.parquet"
         with replacing(path) as partial:

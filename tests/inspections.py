@@ -1,15 +1,12 @@
-"""Made verdicts on made catalogs, for what is written about them; no audio is read."""
-
-from collections import defaultdict
+"""Verdicts on made catalogs, for what is written about them; no audio is read."""
 
 import numpy as np
 import pandas as pd
 
-from genre_mlops.config import QualityConfig
-from genre_mlops.datasets.base import Dataset, Listing
+from genre_mlops.config import QualityConfig, SplitConfig
+from genre_mlops.datasets.base import Dataset, Listing, PublishedSplit
 from genre_mlops.domain import Mapper, Progress, silent
-from genre_mlops.quality import Check, Inspection, columns, rules
-from genre_mlops.quality.rules import Rule
+from genre_mlops.quality import Inspection, inspect
 
 GENRES = ["ambient", "bebop", "cumbia", "dub", "fado", "gospel", "highlife", "polka", "salsa"]
 GENRES += ["techno"]
@@ -108,52 +105,12 @@ def verdict(
     catalog: pd.DataFrame,
     pairs: pd.DataFrame | None = None,
     *,
-    scheme: str = "grouped",
-    n_left_out: int = 0,
+    scheme: str = "own",
     shares_groups: bool = False,
 ) -> Inspection:
-    """Ask the project's own rules of a made catalog with a split."""
+    """Inspect a made catalog with the split in it; rows without one are left out by it."""
+    split = catalog["split"].dropna().to_dict()
+    published = {scheme: PublishedSplit(split, shares_groups)}
+    files = catalog.drop(columns=["split", "cluster"])
     pairs = join(catalog, []) if pairs is None else pairs
-    config, checks = QualityConfig(), []
-    reasons: dict[str, list[str]] = defaultdict(list)
-
-    def ask(frame: pd.DataFrame, asked: list[Rule]) -> pd.DataFrame:
-        found = [_check(rule, frame) for rule in asked]
-        checks.extend(found)
-        for check in found:
-            if check.rule.severity == "critical" and check.rule.scope == "row":
-                for track_id, sentence in check.offenders.items():
-                    reasons[track_id].append(sentence)
-        return frame[~frame.index.isin(list(reasons))]
-
-    good = ask(catalog, rules.file_rules(config))
-    asked = columns.with_copies(good, pairs, dict(catalog["split"]))
-    good = ask(asked, rules.copy_rules(config))[catalog.columns]
-    ask(columns.with_leaks(good, pairs), rules.set_rules(config, shares_groups=shares_groups))
-    whole = columns.with_reasons(catalog, reasons)
-    ask(whole, rules.collection_rules(config))
-    used = whole["split"].where(whole["reason"].isna(), None)
-    group = whole["cluster"].fillna(whole["group"]).where(whole["reason"].isna(), None)
-    return Inspection(
-        whole.assign(split=used, split_group=group), pairs, checks, scheme, n_left_out
-    )
-
-
-def _check(rule: Rule, frame: pd.DataFrame) -> Check:
-    values, asked = frame[rule.column], rule.arguments
-    match rule.expectation:
-        case "ExpectColumnValuesToBeNull":
-            fails = values.notna()
-        case "ExpectColumnValuesToBeInSet":
-            fails = values.notna() & ~values.isin(asked["value_set"])
-        case "ExpectColumnValuesToBeBetween":
-            low, high = asked.get("min_value"), asked.get("max_value")
-            fails = values < (-np.inf if low is None else low)
-            fails |= values > (np.inf if high is None else high)
-        case _:
-            few = values.nunique() < asked["min_value"]
-            return Check(rule, len(frame), int(few), not few)
-    rows = frame[fails].to_dict("index")
-    passed = len(rows) <= len(frame) * (1 - asked.get("mostly", 1))
-    sentences = {str(track_id): rule.sentence(row) for track_id, row in rows.items()}
-    return Check(rule, len(frame), len(rows), passed, sentences)
+    return inspect(files, pairs, QualityConfig(), SplitConfig(), published)

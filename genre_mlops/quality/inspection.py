@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from genre_mlops.config import QualityConfig, SplitConfig
 from genre_mlops.datasets.base import PublishedSplit
-from genre_mlops.duplicates import clusters, find_duplicates
+from genre_mlops.duplicates import clusters
 from genre_mlops.errors import DataError
 from genre_mlops.quality import columns, rules
 from genre_mlops.quality.data_docs import data_docs_page
@@ -188,16 +188,19 @@ def in_lines(offenders: Mapping[str, str], *, n_shown: int = OFFENDERS_SHOWN) ->
 
 def inspect(
     catalog: "pd.DataFrame",
+    pairs: "pd.DataFrame",
     quality: QualityConfig,
     split: SplitConfig,
     published: Mapping[str, PublishedSplit] | None = None,
 ) -> Inspection:
-    """Check files, find duplicates, check genres, then split what is left and check the set.
+    """Check files, labels and genres, then split what is left and check the set.
 
     Parameters
     ----------
     catalog : DataFrame
         As `build_catalog` makes it.
+    pairs : DataFrame
+        Near-duplicates among its tracks, as `find_duplicates` returns them.
     quality : QualityConfig
         The limits.
     split : SplitConfig
@@ -218,13 +221,14 @@ def inspect(
     scheme = choose_scheme(split.scheme, published or {})
     own = (published or {}).get(scheme)
     split = split.model_copy(update={"scheme": scheme})
-    files = catalog.drop(columns="fingerprint")
+    files = catalog.drop(columns="fingerprint", errors="ignore")
+    cluster = clusters(pairs, files.index)
     used = files if own is None else files[files.index.isin(own.of)]
 
     sieve = _Sieve(defaultdict(list), [], [])
     good = sieve.ask("files", used, rules.file_rules(quality))
-    pairs = find_duplicates(catalog.loc[good.index, "fingerprint"])
-    cluster = clusters(pairs, good.index)
+    # Of a file that is set aside nothing more is to be said.
+    sieve.run("warnings", good, rules.file_warnings(quality))
     asked = columns.with_copies(good, pairs, own.of if own else None)
     good = sieve.ask("copies", asked, rules.copy_rules(quality))[files.columns]
     good = good.assign(split_group=join_groups(good, cluster, by_group=split.by_group))
@@ -238,7 +242,7 @@ def inspect(
     whole = columns.with_reasons(used, sieve.reasons)
     sieve.run("collection", whole, rules.collection_rules(quality))
     found = columns.with_reasons(files, sieve.reasons).assign(
-        cluster=cluster.reindex(files.index),
+        cluster=cluster,
         split_group=good["split_group"].reindex(files.index),
         split=good["split"].reindex(files.index),
     )

@@ -10,6 +10,7 @@ from genre_mlops.config import QualityConfig, SplitConfig
 from genre_mlops.datasets.base import PublishedSplit
 from genre_mlops.datasets.folder import FolderDataset
 from genre_mlops.domain import sequential
+from genre_mlops.duplicates import find_duplicates
 from genre_mlops.errors import DataError
 from genre_mlops.quality import Inspection, in_lines, inspect
 from tests.music import HARD_FOLDER_REASONS
@@ -42,12 +43,22 @@ def good_catalog(n_per_genre: int = 6) -> pd.DataFrame:
 
 
 def look(catalog: pd.DataFrame, **limits: object) -> Inspection:
-    return inspect(catalog, QualityConfig(**limits), SplitConfig())
+    return checked(catalog, QualityConfig(**limits))
+
+
+def checked(
+    catalog: pd.DataFrame,
+    quality: QualityConfig | None = None,
+    split: SplitConfig | None = None,
+    published: dict[str, PublishedSplit] | None = None,
+) -> Inspection:
+    pairs = find_duplicates(catalog["fingerprint"])
+    return inspect(catalog, pairs, quality or QualityConfig(), split or SplitConfig(), published)
 
 
 def look_at_split(catalog: pd.DataFrame, of: dict[str, str], *, shares_groups: bool = False):
     published = {"own": PublishedSplit(of, shares_groups)}
-    return inspect(catalog, QualityConfig(), SplitConfig(), published)
+    return checked(catalog, published=published)
 
 
 def six_six(*, test: str, validation: str) -> dict[str, str]:
@@ -110,6 +121,12 @@ def test_a_warning_is_told_and_nothing_comes_of_it(column: str, value: float, ca
     with caplog.at_level("INFO"):
         found.tell(0)
     assert ": a/2: has" in caplog.text
+
+
+def test_of_a_file_that_is_set_aside_there_is_no_warning():
+    catalog = good_catalog()
+    catalog.loc["a/2", ["silence_share", "bandwidth_hz"]] = [1.0, 0.0]
+    assert look(catalog).warnings == []
 
 
 def test_of_equal_recordings_the_first_stays():
@@ -209,7 +226,7 @@ def test_groups_may_be_let_loose_and_every_place_says_so():
     catalog = good_catalog()
     catalog["group"] = ["one artist"] * 3 + ["another"] * 9
     assert "genre a has 2 group(s)" in look(catalog).quarantined["a/0"]
-    found = inspect(catalog, QualityConfig(), SplitConfig(by_group=False))
+    found = checked(catalog, split=SplitConfig(by_group=False))
     assert found.quarantined == {}
     assert found.scheme == "grouped, groups in several splits"
     assert [check.rule.name for check in found.warnings] == ["group_in_one_split"]
@@ -232,10 +249,10 @@ def test_a_refusal_says_what_to_do():
 
 def test_kfold_needs_a_group_for_each_fold_and_says_which():
     config = SplitConfig(scheme="kfold", n_folds=6, fold=2)
-    found = inspect(good_catalog(), QualityConfig(), config)
+    found = checked(good_catalog(), split=config)
     assert found.scheme == "kfold, fold 2 of 6"
     assert found.usable.groupby("genre")["split"].value_counts().min() == 1
-    few = inspect(good_catalog(5), QualityConfig(), config)
+    few = checked(good_catalog(5), split=config)
     assert (
         "5 group(s) of tracks that must stay together (artists, duplicates); 6 at least"
         in few.quarantined["a/0"]
