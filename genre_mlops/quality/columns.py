@@ -1,7 +1,7 @@
 """Columns derived from the catalog for the rules: what a row shares with other rows, in words."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from genre_mlops.splits import SPLITS
 
@@ -65,13 +65,14 @@ def with_genre_counts(usable: "pd.DataFrame") -> "pd.DataFrame":
 def with_leaks(usable: "pd.DataFrame", pairs: "pd.DataFrame") -> "pd.DataFrame":
     """Add `shared_group`, `leaked_copy`, `leak` and `n_splits_of_genre`.
 
-    The first three say in words what a row shares with another split, naming the other side, and
-    are null where there is nothing.
+    The first three say in words what a held-out row shares with train, or a test row with
+    validation, naming the other side; they are null where there is nothing.
     """
     split = usable["split"]
+    rank = {str(track_id): SPLITS.index(part) for track_id, part in split.items()}
     leaks = {
         one: f"is {similarity:.0%} the same as {other}, which is in {split.at[other]}"
-        for one, (similarity, other) in _most_alike(pairs, split).items()
+        for one, (similarity, other) in _most_alike(pairs, rank).items()
     }
     return _with_texts(
         usable.assign(n_splits_of_genre=split.groupby(usable["genre"]).transform("nunique")),
@@ -105,8 +106,8 @@ def _shared(usable: "pd.DataFrame", column: str, form: str) -> dict[str, str]:
     texts: dict[str, str] = {}
     for key, tracks in usable[usable[column].isin(keys)].groupby(column):
         example = {part: ids.index[0] for part, ids in tracks.groupby("split")}
-        for track_id, part in tracks["split"].items():
-            there = next(name for name in SPLITS if name in example and name != part)
+        there = next(name for name in SPLITS if name in example)
+        for track_id in tracks.index[tracks["split"] != there]:
             texts[str(track_id)] = form.format(key=key, other=example[there], split=there)
     return texts
 
@@ -118,21 +119,28 @@ def _near_conflicts(
     return {
         one: f"is {similarity:.0%} the same as {other}: the genre is {genre.at[one]} here, "
         f"{genre.at[other]} there"
-        for one, (similarity, other) in _most_alike(pairs, genre).items()
+        for one, (similarity, other) in _most_alike(pairs, genre.to_dict(), both_ways=True).items()
         if one not in exact
     }
 
 
-def _most_alike(pairs: "pd.DataFrame", values: "pd.Series[str]") -> dict[str, tuple[float, str]]:
-    """Return, for tracks with a duplicate of another value, the most similar one."""
-    known = pairs[pairs["first"].isin(values.index) & pairs["second"].isin(values.index)]
-    unlike = known[known["first"].map(values) != known["second"].map(values)]
+def _most_alike(
+    pairs: "pd.DataFrame", values: Mapping[Any, Any], *, both_ways: bool = False
+) -> dict[str, tuple[float, str]]:
+    """Return, for tracks with a duplicate of a smaller value, the most similar of these.
+
+    With `both_ways`, for tracks with a duplicate of any other value. Tracks without a value play
+    no part.
+    """
     found: dict[str, tuple[float, str]] = {}
     for first, second, alike in zip(
-        unlike["first"], unlike["second"], unlike["similarity"], strict=True
+        pairs["first"], pairs["second"], pairs["similarity"], strict=True
     ):
+        if first not in values or second not in values:
+            continue
         for one, other in ((first, second), (second, first)):
-            found[one] = max(found.get(one, (0.0, "")), (alike, other))
+            if values[one] > values[other] or (both_ways and values[one] != values[other]):
+                found[one] = max(found.get(one, (0.0, "")), (alike, other))
     return found
 
 

@@ -232,9 +232,9 @@ def inspect(
     asked = columns.with_copies(good, pairs, own.of if own else None)
     good = sieve.ask("copies", asked, rules.copy_rules(quality))[files.columns]
     good = good.assign(split_group=join_groups(good, cluster, by_group=split.by_group))
-    n_parts = 1 if own else split_parts(split)
-    asked = columns.with_genre_counts(good)
-    good = sieve.ask("genres", asked, rules.genre_rules(quality, n_parts=n_parts))[good.columns]
+    good = sieve.ask("genres", columns.with_genre_counts(good), rules.genre_rules(quality))
+    if own is None:
+        good = sieve.ask("groups", good, rules.group_rules(split_parts(split)))
     good = good.assign(split=assign_splits(good, split, own) if len(good) else [])
     shares_groups = own.shares_groups if own else not split.by_group
     asked_of_set = rules.set_rules(quality, shares_groups=shares_groups)

@@ -179,16 +179,8 @@ def copy_rules(config: QualityConfig) -> list[Rule]:
     ]
 
 
-def genre_rules(config: QualityConfig, *, n_parts: int) -> list[Rule]:
-    """Return what is asked of each genre; the files of one that fails are set aside.
-
-    Parameters
-    ----------
-    config : QualityConfig
-        The limits.
-    n_parts : int
-        Into how many parts a genre's groups are to be dealt; 1 where a published split is taken.
-    """
+def genre_rules(config: QualityConfig) -> list[Rule]:
+    """Return what is asked of each genre; the files of one that fails are set aside."""
     fewest = config.min_tracks_per_genre
     return [
         _between(
@@ -199,7 +191,13 @@ def genre_rules(config: QualityConfig, *, n_parts: int) -> list[Rule]:
                 f"genre {row['genre']} has {row['n_tracks_of_genre']} usable track(s); "
                 f"{fewest} at least"
             ),
-        ),
+        )
+    ]
+
+
+def group_rules(n_parts: int) -> list[Rule]:
+    """Return what is asked of each genre's groups, which are to be dealt to so many parts."""
+    return [
         _between(
             "groups_per_genre",
             "n_groups_of_genre",
@@ -209,7 +207,7 @@ def genre_rules(config: QualityConfig, *, n_parts: int) -> list[Rule]:
                 f"stay together (artists, duplicates); {n_parts} at least, one for each part of "
                 "the split (split.by_group=false lets artists be in several, and scores say less)"
             ),
-        ),
+        )
     ]
 
 
