@@ -16,7 +16,8 @@ def run(job: Job) -> str:
         kept = ("dataset", "split_digest", "features_digest", "synthetic", "trial_run_id")
         labels = {key: champion.tags[key] for key in kept if key in champion.tags}
         tag = package(champion.bundle, version=champion.version, labels=labels, project=PROJECT)
-        tracking.set_tags({"bento": tag, "version": str(champion.version)})
+        about = {f"genre.{key}": value for key, value in labels.items()}
+        tracking.set_tags({"bento": tag, "version": str(champion.version), **about})
         _log.info("bento %s serves version %d", tag, champion.version)
     return tag
 

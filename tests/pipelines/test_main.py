@@ -71,9 +71,8 @@ def test_every_run_says_which_data_it_is_about(main_job: Ran):
     splits = pd.read_parquet(next((main_job.place.root / "workspace" / "splits").iterdir()))
     digest = split_digest(splits)
     for run in runs:
-        if step_of(run) != "package":
-            assert run.data.tags["genre.split_digest"] == digest, step_of(run)
-            assert run.data.tags["genre.split_scheme"] == "grouped"
+        assert run.data.tags["genre.split_digest"] == digest, step_of(run)
+        assert run.data.tags["genre.dataset"] == "demo"
     for run in (runs[0], runs_of(main_job.place, "validate")[0]):
         (used,) = run.inputs.dataset_inputs
         assert (used.dataset.name, used.dataset.digest) == ("demo", digest)

@@ -1,0 +1,118 @@
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from genre_mlops.cli import app
+from genre_mlops.datasets import SOURCES
+from tests.music import HARD_FOLDER_REASONS, write_tune
+
+
+@pytest.fixture(autouse=True)
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("GENRE_WORKSPACE", str(tmp_path / "workspace"))
+    monkeypatch.setenv("COLUMNS", "120")
+    return tmp_path / "workspace"
+
+
+@pytest.fixture
+def music(tmp_path: Path) -> Path:
+    for i in range(4):
+        write_tune(tmp_path / "music" / "hum" / f"{i}.wav", seed=i)
+        write_tune(tmp_path / "music" / "drone" / "one artist" / f"{i}.flac", seed=10 + i)
+    return tmp_path / "music"
+
+
+def data(*arguments: str | Path, exit_code: int = 0) -> Result:
+    done = CliRunner().invoke(app, ["data", *map(str, arguments)])
+    assert done.exit_code == exit_code, f"{done.output}\n{done.exception!r}"
+    return done
+
+
+def test_list_names_every_source_and_which_is_here(workspace: Path):
+    rows = {row["name"]: row for row in json.loads(data("list", "--json").stdout)}
+    assert rows.keys() == {source.name for source in SOURCES}
+    assert not any(row["here"] for row in rows.values())
+    assert rows["gtzan"]["download_bytes"] == 1_226_192_050
+    table = data("list").stdout
+    assert all(name in table for name in rows)
+
+
+def test_fetch_says_what_is_there_and_what_comes_next(music: Path):
+    told = data("fetch", music).stdout
+    assert "music: 8 tracks" in told
+    assert f"genre-mlops data verify {music}" in told.replace("\n", "")
+
+
+def test_an_unknown_source_is_named_with_the_known_ones():
+    for command in ("fetch", "verify", "show"):
+        told = data(command, "gtzam", exit_code=3).stderr
+        assert "gtzam" in told
+        assert "gtzan" in told
+
+
+def test_verify_of_good_music_is_exit_code_0_and_writes_a_report(music: Path, tmp_path: Path):
+    for i in range(3):
+        write_tune(music / "drone" / f"artist {i}" / "a.wav", seed=20 + i)
+    told = data("verify", music, "--report", tmp_path / "new" / "report.html").stdout
+    assert "checksums: none published" in told
+    assert "11 usable tracks of 2 genres, split: grouped" in told
+    assert "This set can be used" in (tmp_path / "new" / "report.html").read_text()
+
+
+def test_verify_names_what_would_be_set_aside(hard_folder: Path):
+    told = data("verify", hard_folder).stdout
+    for track, reason in HARD_FOLDER_REASONS.items():
+        assert reason in next(line for line in told.splitlines() if track in line)
+
+
+def test_verify_of_a_set_that_would_be_refused_is_exit_code_3(music: Path):
+    (music / "drone" / "copy.wav").write_bytes((music / "hum" / "0.wav").read_bytes())
+    told = data("verify", music, exit_code=3).stdout
+    assert "checks: refused: one_genre_a_recording" in told
+    assert "drone/copy.wav: is the same audio as hum/0.wav: the genre is drone here" in told
+    found = json.loads(data("verify", music, "--json", exit_code=3).stdout)
+    assert "one_genre_a_recording" in found["refused"]
+    assert found["quarantined"].keys() >= {"drone/copy.wav", "hum/0.wav"}
+
+
+def test_settings_reach_the_checks(music: Path):
+    told = data("verify", music, "--set", "split.by_group=false quality.min_sr=8000").stdout
+    assert "8 usable tracks of 2 genres, split: grouped, groups in several splits" in told
+    wrong = data("verify", music, "--set", "quality.min_srr=1", exit_code=2)
+    assert "did you mean quality.min_sr?" in wrong.stderr
+
+
+def test_a_copy_that_is_not_the_published_one_is_exit_code_3(tmp_path: Path):
+    for i in range(3):
+        write_tune(tmp_path / "copy" / "blues" / f"blues.0000{i}.wav", seed=i)
+    told = data("verify", f"gtzan-mini:{tmp_path / 'copy'}", exit_code=3).stdout
+    assert "3 files compared, 3 changed, 97 missing" in told
+    assert "blues.00002: expected md5:" in told
+
+
+def test_show_tells_what_is_in_a_file(music: Path):
+    told = data("show", music / "hum" / "0.wav").stdout
+    for line in ("format           WAV/PCM_16", "sr               22050", "duration_s       4"):
+        assert " ".join(line.split()) in [" ".join(row.split()) for row in told.splitlines()]
+    (music / "hum" / "0.wav").write_bytes(b"")
+    broken = json.loads(data("show", music / "hum" / "0.wav", "--json", exit_code=3).stdout)
+    assert broken["error"] == "is empty (0 bytes)"
+
+
+def test_show_tells_what_is_in_a_source_genre_by_genre(music: Path):
+    (music / "notes.txt").write_text("no music")
+    rows = json.loads(data("show", music, "--json").stdout)
+    assert [(row["genre"], row["files"], row["groups"]) for row in rows] == [
+        ("drone", 4, 1),
+        ("hum", 4, 0),
+    ]
+    told = data("show", music).stdout
+    assert "FLAC/PCM_16" in told
+    assert "passed over: 1 files" in told
+
+
+def test_every_command_shows_an_example():
+    for command in ("list", "fetch", "verify", "show"):
+        assert f"Example: genre-mlops data {command}" in data(command, "--help").stdout
