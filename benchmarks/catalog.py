@@ -5,7 +5,7 @@ Renders demo tracks of 30 s (not counted; FOLDER keeps them), then in turns, eac
 its own: the catalog of all tracks with an empty cache, and again with a full one, on all cores;
 and a loop over some of the tracks as notebooks write it, in one process: `librosa.load`, level,
 peak, duration, roll-off and sha256. Prints medians and ratios, and the memory that one hour of
-44.1 kHz stereo takes. Memory is that of `benchmarks.main_job`.
+44.1 kHz stereo takes.
 """
 
 import argparse
@@ -13,55 +13,24 @@ import hashlib
 import os
 import resource
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-import psutil
-
-from benchmarks.main_job import memory_mb
+from benchmarks.cost import Cost, measure
 
 ROUNDS = 3
 PEER_TRACKS = 100
-SAMPLE_S = 0.02
 HOUR_S = 3_600
 
 
-@dataclass(frozen=True)
-class Cost:
-    """What one process with its children took, and what it printed."""
-
-    wall_s: float
-    cpu_s: float
-    peak_mb: float
-    said: str
-
-
-def measure(*arguments: str) -> Cost:
-    """Run a part of this module in a process of its own, interpreter and imports included."""
-    began, before = time.monotonic(), os.times()
-    command = [sys.executable, "-m", "benchmarks.catalog", *arguments]
-    running = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    process, peak = psutil.Process(running.pid), 0.0
-    while running.poll() is None:
-        try:
-            peak = max(peak, memory_mb(process))
-        except psutil.NoSuchProcess:
-            break
-        time.sleep(SAMPLE_S)
-    said = running.communicate()[0]
-    if running.returncode:
-        sys.exit(f"{' '.join(arguments)} ended with exit code {running.returncode}")
-    after = os.times()
-    used = after.children_user + after.children_system
-    used -= before.children_user + before.children_system
-    return Cost(time.monotonic() - began, used, peak, said.strip())
+def own_part(*arguments: str) -> Cost:
+    """Measure a part of this module in a process of its own."""
+    return measure([sys.executable, "-m", "benchmarks.catalog", *arguments], listen=True)
 
 
 def build(music: str, cache: str) -> None:
@@ -129,7 +98,7 @@ def long_files() -> None:
             peaks, path = [], Path(folder, f"noise{suffix}")
             for duration_s in (30, HOUR_S):
                 write_stereo(path, duration_s)
-                peak_mb, wall_s, error = measure("read", str(path)).said.split(maxsplit=2)
+                peak_mb, wall_s, error = own_part("read", str(path)).said.split(maxsplit=2)
                 peaks.append(f"{duration_s} s: {peak_mb} MB in {wall_s} s, error {error}")
             path.unlink()
             print(f"44.1 kHz stereo {suffix}: {'; '.join(peaks)}")
@@ -164,9 +133,9 @@ def main() -> None:
         cache = music.parent / "cache"
         for _ in range(ROUNDS):
             shutil.rmtree(cache, ignore_errors=True)
-            first.append(measure("build", str(music), str(cache)))
-            theirs.append(float(measure("peer", str(music)).said) * asked.tracks)
-            again.append(measure("build", str(music), str(cache)))
+            first.append(own_part("build", str(music), str(cache)))
+            theirs.append(float(own_part("peer", str(music)).said) * asked.tracks)
+            again.append(own_part("build", str(music), str(cache)))
     print(f"{asked.tracks} tracks of 30 s; {first[-1].said}; load {os.getloadavg()[0]:.1f}")
     for name, costs in (("empty cache", first), ("full cache", again)):
         print(
