@@ -42,29 +42,28 @@ def choose_scheme(scheme: str, published: Mapping[str, PublishedSplit]) -> str:
 
 
 def join_groups(
-    catalog: "pd.DataFrame", clusters: "pd.Series[str]", *, by_group: bool = True
+    tracks: "pd.DataFrame", ties: Iterable["pd.Series[str]"], *, by_group: bool = True
 ) -> "pd.Series[str]":
     """Return for each track what must stay in one split with it: its group and its duplicates.
 
     Parameters
     ----------
-    catalog : DataFrame
+    tracks : DataFrame
         Indexed by `track_id`, with `group` (null for a track of no group) and `sha256`.
-    clusters : Series [index=track_id]
-        The cluster of near-duplicates that a track is in, null for none.
+    ties : iterable of Series [index=track_id]
+        Tracks of one value are tied together, for example as near-duplicates; null for none.
     by_group : bool
-        False joins by duplicates only.
+        False joins by ties only.
 
     Returns
     -------
     Series [index=track_id]
-        Equal for tracks that are joined by groups and clusters over any number of steps. A track
-        of no group goes by its content: its name decides nothing.
+        Equal for tracks that are joined by groups and ties over any number of steps. A track of
+        no group goes by its content: its name decides nothing.
     """
-    own = catalog["sha256"]
+    own = tracks["sha256"]
     if by_group:
-        own = catalog["group"].where(catalog["group"].notna(), own)
-    clustered = clusters.reindex(own.index).dropna()
+        own = tracks["group"].where(tracks["group"].notna(), own)
     root: dict[str, str] = {}
 
     def find(key: str) -> str:
@@ -72,12 +71,12 @@ def join_groups(
             key = root[key]
         return key
 
-    for _, keys in own[clustered.index].groupby(clustered):
-        roots = {find(key) for key in keys}
-        root |= dict.fromkeys(roots, min(roots))
-    joined = {key: find(key) for key in own[clustered.index]}
-    # Groups joined through others' tracks count too, also for tracks in no cluster.
-    return own.map(lambda key: joined.get(key, key)).rename("split_group")
+    for tie in ties:
+        shared = tie[tie.notna() & tie.duplicated(keep=False)]
+        for _, keys in own[shared.index].groupby(shared):
+            roots = {find(key) for key in keys}
+            root |= dict.fromkeys(roots, min(roots))
+    return own.map(find).rename("split_group")
 
 
 def assign_splits(
@@ -89,9 +88,9 @@ def assign_splits(
     folds, of which `fold` tests and the next validates. Within a genre, groups larger than half of
     the least share are dealt first, the largest first, each to where most tracks are lacking; the
     others follow in an order drawn from the seed and their own names alone, cut where the shares
-    are full. A genre with enough groups of its own is in every split. So a split's tracks of a
-    genre differ from its share by less than twice the genre's largest group; and a track that is
-    added moves only the few small groups at the cuts.
+    are full. A genre with enough groups of its own is in every split. Where groups have one genre,
+    a split's tracks of a genre differ from its share by less than twice the genre's largest group;
+    and a track that is added moves only the few small groups at the cuts.
 
     Parameters
     ----------
@@ -183,10 +182,11 @@ def _deal_large(
     """Give each group to the part where its genres lack most tracks, and take it off the lack."""
     chosen = {}
     for group in groups:
-        genres = members[group]
-        part = max(lacks, key=lambda name: sum(n * lacks[name][g] for g, n in genres.items()))
+        # In one order: sums of floats depend on it.
+        genres = sorted(members[group].items())
+        part = max(lacks, key=lambda name: sum(n * lacks[name][g] for g, n in genres))
         chosen[group] = part
-        for genre, n in genres.items():
+        for genre, n in genres:
             lacks[part][genre] -= n
     return chosen
 
@@ -213,21 +213,23 @@ def _fill_empty(
     members: Members,
     parts: tuple[str, ...],
 ) -> None:
-    """Give a part that has no group of a genre the smallest that another can spare."""
+    """Give a part that has no group of a genre the smallest that others can spare."""
+    counts = Counter((chosen[group], genre) for group in members for genre in members[group])
     for genre in sorted(by_genre):
         for part in parts:
-            counts = Counter(chosen[group] for group in by_genre[genre])
-            if counts[part]:
-                continue
             spare = [
                 group
                 for group in by_genre[genre]
-                if counts[chosen[group]] > 1 and len(members[group]) == 1
+                if all(counts[chosen[group], other] > 1 for other in members[group])
             ]
-            if spare:
-                # Of the part with most groups, so that as little as may be is moved.
-                moved = min(spare, key=lambda g: (members[g][genre], -counts[chosen[g]]))
-                chosen[moved] = part
+            if counts[part, genre] or not spare:
+                continue
+            # Of the part with most groups, so that as little as may be is moved.
+            moved = min(spare, key=lambda g: (members[g].total(), -counts[chosen[g], genre]))
+            for other in members[moved]:
+                counts[chosen[moved], other] -= 1
+                counts[part, other] += 1
+            chosen[moved] = part
 
 
 def _order(members: Members, seed: int, group: str) -> tuple[int, bytes]:
