@@ -1,7 +1,8 @@
 """`genre-mlops data`: list, fetch, verify and show sources of audio."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,7 +16,7 @@ from genre_mlops.console import ProgressBars, err, exit_codes, out
 from genre_mlops.datasets import SOURCES, Dataset, Listing, is_here, open_dataset
 from genre_mlops.datasets.base import AUDIO_SUFFIXES
 from genre_mlops.engine import Engine, stop_workers
-from genre_mlops.errors import DataError
+from genre_mlops.errors import ConfigError, DataError
 from genre_mlops.settings import Settings
 
 if TYPE_CHECKING:
@@ -67,20 +68,21 @@ def fetch(source: Source) -> None:
 
     Example: genre-mlops data fetch gtzan-mini
     """
-    with exit_codes(), ProgressBars(err) as progress:
+    with exit_codes(), _at_work() as engine:
         dataset = _open(source)
-        dataset.prepare(Engine(progress=progress).map, progress)
+        dataset.prepare(engine.map, engine.progress)
         listing = dataset.listing()
-    out.print(f"{dataset.name}: {len(listing.tracks)} tracks", markup=False)
-    out.print(f"licence: {dataset.licence}", markup=False)
-    out.print(f'next: genre-mlops data verify {source}, or make run ARGS="-P dataset={source}"')
+    _say(f"{dataset.name}: {len(listing.tracks)} tracks")
+    _say(f"licence: {dataset.licence}")
+    _say(f'next: genre-mlops data verify {source}, or make run ARGS="-P dataset={source}"')
 
 
 @app.command()
 def verify(
     source: Source,
     report: Annotated[
-        Path | None, typer.Option(help="Write the quality report there.", metavar="FILE")
+        Path | None,
+        typer.Option(help="Write the quality report and its tables there.", metavar="FOLDER"),
     ] = None,
     overrides: Annotated[
         str, typer.Option("--set", help='Settings, as in "quality.min_sr=16000".')
@@ -92,32 +94,28 @@ def verify(
     Ends with exit code 3 if a file is missing or changed, or if the set would be refused. Files
     that would be set aside are named.
 
-    Example: genre-mlops data verify ~/music --report report.html
+    Example: genre-mlops data verify ~/music --report report
     """
     from genre_mlops.datasets.verification import verify as verify_checksums
-    from genre_mlops.duplicates import find_duplicates
-    from genre_mlops.quality import inspect
-    from genre_mlops.quality.report import quality_report
+    from genre_mlops.quality import inspect_listing
+    from genre_mlops.quality.evidence import REPORT, write_evidence
 
-    with exit_codes(), ProgressBars(err) as progress:
+    with exit_codes(), _at_work() as engine:
         config = load_config(None, overrides.split())
-        engine = Engine(progress=progress)
-        dataset = _open(source)
+        if report and report.exists() and not report.is_dir():
+            raise ConfigError(f"--report {report}: is a file; name a folder")
+        dataset, listing = _open_here(source, engine, config)
         checked = verify_checksums(dataset, engine.map)
-        listing = dataset.listing()
-        catalog = _catalog(listing, engine)
-        pairs = find_duplicates(catalog["fingerprint"])
-        found = inspect(catalog, pairs, config.quality, config.split, listing.splits)
+        found = inspect_listing(listing, config, cache=_cache(), run=engine.map)
         if report:
-            report.parent.mkdir(parents=True, exist_ok=True)
-            report.write_text(quality_report(found, listing, dataset), encoding="utf-8")
+            write_evidence(report, found, listing, dataset)
     if as_json:
         typer.echo(json.dumps({"checksums": asdict(checked), **found.as_json()}, indent=2))
     else:
         _tell_checksums(checked)
         _tell_checks(found)
         if report:
-            out.print(f"report: {report}", markup=False)
+            out.print(f"report: {report / REPORT}", markup=False, soft_wrap=True)
     if not checked.passed or found.refusals:
         raise typer.Exit(DataError.exit_code)
 
@@ -128,23 +126,24 @@ def show(source: Source, as_json: AsJson = False) -> None:
 
     Example: genre-mlops data show song.mp3
     """
-    with exit_codes(), ProgressBars(err) as progress:
+    from genre_mlops.catalog import build_catalog
+
+    with exit_codes(), _at_work() as engine:
         path = Path(source)
         if path.is_file() and path.suffix.lower() in AUDIO_SUFFIXES:
             _show_file(path, as_json=as_json)
             return
-        dataset, engine = _open(source), Engine(progress=progress)
-        listing = dataset.listing()
-        rows = _by_genre(_catalog(listing, engine))
+        dataset, listing = _open_here(source, engine)
+        rows = _by_genre(build_catalog(listing, cache=_cache(), run=engine.map))
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
         return
     out.print(_as_table(rows))
-    out.print(f"\nsource:  {dataset.source}\nlicence: {dataset.licence}", markup=False)
+    _say(f"\nsource:  {dataset.source}\nlicence: {dataset.licence}")
     if listing.splits:
-        out.print(f"splits:  {', '.join(listing.splits)}", markup=False)
+        _say(f"splits:  {', '.join(listing.splits)}")
     if listing.passed_over:
-        out.print(f"passed over: {len(listing.passed_over)} files", markup=False)
+        _say(f"passed over: {len(listing.passed_over)} files")
 
 
 def _show_file(path: Path, *, as_json: bool) -> None:
@@ -205,21 +204,17 @@ def _tell_checksums(checked: "Verification") -> None:
 
 def _tell_checks(found: "Inspection") -> None:
     if found.refusals:
-        named = ", ".join(check.rule.name for check in found.refusals)
-        out.print(f"checks: refused: {named}", style="red", markup=False)
-        for check in found.refusals:
-            _print(check.offenders)
-    else:
-        out.print(
-            f"checks: {len(found.usable)} usable tracks of {found.usable['genre'].nunique()} "
-            f"genres, split: {found.scheme}",
-            markup=False,
-        )
+        _say(f"checks: refused: {', '.join(check.rule.name for check in found.refusals)}")
+        for line in found.refusal():
+            _say(f"  {line}")
+        return
+    n_genres = found.usable["genre"].nunique()
+    _say(f"checks: {len(found.usable)} usable tracks of {n_genres} genres, split: {found.scheme}")
     if found.quarantined:
-        out.print(f"set aside: {len(found.quarantined)} files")
+        _say(f"set aside: {len(found.quarantined)} files")
         _print(found.quarantined)
     for check in found.warnings:
-        out.print(f"warning: {check.rule.name}: {check.n_failed} files", markup=False)
+        _say(f"warning: {check.rule.name}: {check.n_failed} files")
         _print(check.offenders)
 
 
@@ -227,21 +222,41 @@ def _print(offenders: Mapping[str, str]) -> None:
     from genre_mlops.quality import in_lines
 
     for line in in_lines(offenders):
-        out.print(f"  {line}", markup=False, soft_wrap=True)
+        _say(f"  {line}")
 
 
-def _open(source: str) -> Dataset:
-    return open_dataset(Config().override({"data.dataset": source}).data, root=_root())
+def _say(text: str) -> None:
+    # Names of files may hold what rich takes for markup.
+    out.print(text, markup=False, soft_wrap=True)
+
+
+@contextmanager
+def _at_work() -> Iterator[Engine]:
+    with ProgressBars(err) as progress:
+        try:
+            yield Engine(progress=progress)
+        finally:
+            stop_workers()
+
+
+def _open(source: str, config: Config | None = None) -> Dataset:
+    chosen = (config or Config()).override({"data.dataset": source})
+    return open_dataset(chosen.data, root=_root())
+
+
+def _open_here(
+    source: str, engine: Engine, config: Config | None = None
+) -> tuple[Dataset, Listing]:
+    """Open a source without asking any network."""
+    dataset = _open(source, config)
+    if dataset.local:
+        dataset.prepare(engine.map, engine.progress)
+    return dataset, dataset.listing()
 
 
 def _root() -> Path:
     return Settings().workspace / "datasets"
 
 
-def _catalog(listing: Listing, engine: Engine) -> "pd.DataFrame":
-    from genre_mlops.catalog import build_catalog
-
-    try:
-        return build_catalog(listing, cache=Settings().workspace / "catalogs", run=engine.map)
-    finally:
-        stop_workers()
+def _cache() -> Path:
+    return Settings().workspace / "catalogs"

@@ -8,7 +8,6 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
@@ -135,16 +134,6 @@ def describe(markdown: str) -> None:
     mlflow.set_tag("mlflow.note.content", markdown)
 
 
-def log_text(text: str, path: str) -> None:
-    """Store a text as an artifact of the open run."""
-    mlflow.log_text(text, path)
-
-
-def log_json(value: dict[str, Any], path: str) -> None:
-    """Store a value as a JSON artifact of the open run."""
-    mlflow.log_dict(value, path)
-
-
 def log_table(frame: "pd.DataFrame", path: str) -> None:
     """Store a frame as a table that the UI can show."""
     mlflow.log_table(frame, path)
@@ -171,12 +160,9 @@ def log_dataset(
         mlflow.log_input(dataset, context=context, tags={"licence": licence[:_TAG_CHARS]})
 
 
-def log_frame(frame: "pd.DataFrame", path: str) -> None:
-    """Store a frame as a Parquet artifact of the open run."""
-    with TemporaryDirectory() as folder:
-        file = Path(folder, Path(path).name)
-        frame.to_parquet(file)
-        mlflow.log_artifact(str(file), str(Path(path).parent))
+def log_folder(folder: Path, path: str) -> None:
+    """Store the files of a folder as artifacts of the open run."""
+    mlflow.log_artifacts(str(folder), path)
 
 
 def current_experiment() -> str:

@@ -8,6 +8,9 @@ from genre_mlops.splits import SPLITS
 if TYPE_CHECKING:
     import pandas as pd
 
+# Joined by way of a file that is set aside, or that the split does not name.
+_INDIRECT = "is the same recording, in part or by way of other files, as {other}, in {split}"
+
 
 def with_copies(
     catalog: "pd.DataFrame", pairs: "pd.DataFrame", split: Mapping[str, str] | None = None
@@ -26,14 +29,15 @@ def with_copies(
     Returns
     -------
     DataFrame
-        Of several equal recordings the first has no `copy_of`; where they carry different genres,
-        each has a `label_conflict` instead. `near_conflict` is for near-duplicates.
+        Of several equal recordings one has no `copy_of`, chosen by its content, not its name;
+        where they carry different genres, each has a `label_conflict` instead. `near_conflict` is
+        for near-duplicates.
     """
     copies: dict[str, str] = {}
     conflicts: dict[str, str] = {}
     twins_of = catalog[catalog["pcm_sha256"].notna()]
     twins_of = twins_of[twins_of.duplicated("pcm_sha256", keep=False)]
-    for _, twins in twins_of.groupby("pcm_sha256", sort=False):
+    for _, twins in twins_of.sort_values("sha256", kind="stable").groupby("pcm_sha256"):
         if twins["genre"].nunique() > 1:
             for track_id, genre in zip(twins.index, map(str, twins["genre"]), strict=True):
                 other = str(twins[twins["genre"] != genre].index[0])
@@ -78,7 +82,7 @@ def with_leaks(usable: "pd.DataFrame", pairs: "pd.DataFrame") -> "pd.DataFrame":
         usable.assign(n_splits_of_genre=split.groupby(usable["genre"]).transform("nunique")),
         shared_group=_shared(usable, "group", "is of {key}, of whom {other} is in {split}"),
         leaked_copy=_shared(usable, "pcm_sha256", "is the same audio as {other}, in {split}"),
-        leak=leaks,
+        leak={**_shared(usable, "cluster", _INDIRECT), **leaks},
     )
 
 

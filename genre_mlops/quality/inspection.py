@@ -5,11 +5,14 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genre_mlops.config import QualityConfig, SplitConfig
-from genre_mlops.datasets.base import PublishedSplit
-from genre_mlops.duplicates import clusters
+from genre_mlops.catalog import build_catalog
+from genre_mlops.config import Config, QualityConfig, SplitConfig
+from genre_mlops.datasets.base import Listing, PublishedSplit
+from genre_mlops.domain import Mapper
+from genre_mlops.duplicates import clusters, find_duplicates
 from genre_mlops.errors import DataError
 from genre_mlops.quality import columns, rules
 from genre_mlops.quality.data_docs import data_docs_page
@@ -75,6 +78,18 @@ class Inspection:
         """The checks that failed and of which nothing comes."""
         return [c for c in self.checks if c.rule.severity == "warning" and not c.passed]
 
+    def refusal(self) -> list[str]:
+        """Say why the set cannot be used, what is wrong with which track, and what can be done."""
+        lines: list[str] = []
+        offenders: dict[str, str] = {}
+        for check in self.refusals:
+            if not check.offenders:
+                lines.append(check.rule.sentence({}))
+            offenders |= {t: s for t, s in check.offenders.items() if t not in offenders}
+        offenders |= {t: s for t, s in self.quarantined.items() if t not in offenders}
+        cures = dict.fromkeys(check.rule.cure for check in self.refusals if check.rule.cure)
+        return [*lines, *in_lines(offenders), *(f"to go on: {cure}" for cure in cures)]
+
     def raise_if_refused(self) -> None:
         """Raise where the set cannot be used.
 
@@ -83,20 +98,9 @@ class Inspection:
         DataError
             Says which check failed and lists the offenders.
         """
-        if not self.refusals:
-            return
-        names = [check.rule.name for check in self.refusals]
-        lines = [f"the data set is refused: {', '.join(names)}"]
-        offenders: dict[str, str] = {}
-        for check in self.refusals:
-            if not check.offenders:
-                lines.append(f"  {check.rule.sentence({})}")
-            offenders |= {t: s for t, s in check.offenders.items() if t not in offenders}
-        offenders |= {t: s for t, s in self.quarantined.items() if t not in offenders}
-        lines += [f"  {line}" for line in in_lines(offenders)]
-        cures = dict.fromkeys(check.rule.cure for check in self.refusals if check.rule.cure)
-        lines += [f"to go on: {cure}" for cure in cures]
-        raise DataError("\n".join(lines))
+        if self.refusals:
+            names = ", ".join(check.rule.name for check in self.refusals)
+            raise DataError("\n  ".join([f"the data set is refused: {names}", *self.refusal()]))
 
     def tell(self, n_passed_over: int) -> None:
         """Log what was found: a line for the whole, and one for each file set aside."""
@@ -129,6 +133,7 @@ class Inspection:
                     "column": check.rule.column,
                     "expectation": check.rule.expectation,
                     "arguments": check.rule.arguments,
+                    "unit": rules.UNITS.get(check.rule.column, ""),
                     "scope": check.rule.scope,
                     "severity": check.rule.severity,
                     "passed": check.passed,
@@ -186,6 +191,31 @@ def in_lines(offenders: Mapping[str, str], *, n_shown: int = OFFENDERS_SHOWN) ->
     return [*lines, f"and {n_more} more, in the quality report"] if n_more else lines
 
 
+def inspect_listing(listing: Listing, config: Config, *, cache: Path, run: Mapper) -> Inspection:
+    """Read what a source holds, find duplicates, and inspect it.
+
+    Parameters
+    ----------
+    listing : Listing
+        The source's.
+    config : Config
+        Its `quality` and `split`.
+    cache : Path
+        As `build_catalog` takes it.
+    run : Mapper
+        Where files are read.
+
+    Raises
+    ------
+    ConfigError
+        The source has no such split: said before anything is read.
+    """
+    choose_scheme(config.split.scheme, listing.splits)
+    catalog = build_catalog(listing, cache=cache, run=run)
+    pairs = find_duplicates(catalog["fingerprint"])
+    return inspect(catalog, pairs, config.quality, config.split, listing.splits)
+
+
 def inspect(
     catalog: "pd.DataFrame",
     pairs: "pd.DataFrame",
@@ -222,16 +252,18 @@ def inspect(
     own = (published or {}).get(scheme)
     split = split.model_copy(update={"scheme": scheme})
     files = catalog.drop(columns="fingerprint", errors="ignore")
-    cluster = clusters(pairs, files.index)
+    files = files.assign(cluster=clusters(pairs, files.index))
     used = files if own is None else files[files.index.isin(own.of)]
 
     sieve = _Sieve(defaultdict(list), [], [])
     good = sieve.ask("files", used, rules.file_rules(quality))
     # Of a file that is set aside nothing more is to be said.
     sieve.run("warnings", good, rules.file_warnings(quality))
+    # Copies join what they are of, though they are set aside next.
+    joined = join_groups(used, [used["cluster"], good["pcm_sha256"]], by_group=split.by_group)
     asked = columns.with_copies(good, pairs, own.of if own else None)
     good = sieve.ask("copies", asked, rules.copy_rules(quality))[files.columns]
-    good = good.assign(split_group=join_groups(good, cluster, by_group=split.by_group))
+    good = good.assign(split_group=joined)
     good = sieve.ask("genres", columns.with_genre_counts(good), rules.genre_rules(quality))
     if own is None:
         good = sieve.ask("groups", good, rules.group_rules(split_parts(split)))
@@ -242,7 +274,6 @@ def inspect(
     whole = columns.with_reasons(used, sieve.reasons)
     sieve.run("collection", whole, rules.collection_rules(quality))
     found = columns.with_reasons(files, sieve.reasons).assign(
-        cluster=cluster,
         split_group=good["split_group"].reindex(files.index),
         split=good["split"].reindex(files.index),
     )

@@ -10,7 +10,7 @@ from genre_mlops.splits import SPLITS
 if TYPE_CHECKING:
     import pandas as pd
 
-CLUSTERS_SHOWN, MEMBERS_SHOWN, LEAKS_SHOWN = 40, 12, 50
+CLUSTERS_SHOWN, MEMBERS_SHOWN, LEAKS_SHOWN = 40, 12, 25
 # Excerpts are placed to a fraction of a second: this close to an end is at the end.
 _AT_THE_END_S = 1.0
 

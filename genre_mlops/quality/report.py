@@ -10,6 +10,7 @@ from genre_mlops.quality import charts, overlaps
 from genre_mlops.quality.charts import Histogram, histogram, number, shares
 from genre_mlops.quality.columns import shared_keys
 from genre_mlops.quality.inspection import Inspection
+from genre_mlops.quality.rules import UNITS
 from genre_mlops.quality.suites import Check
 from genre_mlops.splits import SPLITS
 
@@ -18,25 +19,10 @@ if TYPE_CHECKING:
 
 # A page of everything would be as long as the data; the rest is in the files beside it.
 ROWS_SHOWN, EXAMPLES_SHOWN, GENRES_SHOWN, NAMES_SHOWN = 50, 10, 60, 300
-LEAKS_SHOWN = 25
 # Of files with one and the same fault.
 FILES_SHOWN, FEW_FILES_SHOWN = 8, 3
 NAME_LENGTH, TEXT_LENGTH = 120, 400
 _SCALES = {"duration_s": 1.0, "rms_dbfs": 1.0, "bandwidth_hz": 1e-3}
-_UNITS = {
-    "duration_s": "s",
-    "sr": "Hz",
-    "bandwidth_hz": "Hz",
-    "rms_dbfs": "dBFS",
-    "silence_share": "share of time",
-    "clipping_share": "share of samples",
-    "dc_offset": "of full scale",
-    "reason": "share of files",
-    "n_tracks_of_genre": "tracks",
-    "n_groups_of_genre": "groups",
-    "n_splits_of_genre": "splits",
-    "genre": "genres",
-}
 _MEASURES = {
     "duration_s": ("duration, s", "{:,.1f}"),
     "rms_dbfs": ("level, dBFS RMS", "{:z.1f}"),
@@ -130,12 +116,12 @@ def quality_report(
         clusters=clusters,
         n_clusters=n_clusters,
         leakage=overlaps.leakage(used),
-        leaks=leaks[:LEAKS_SHOWN],
+        leaks=leaks,
         n_leaks=n_leaks,
         leaks_of=lambda check: _few(_leaks_of(check, leaks), EXAMPLES_SHOWN),
         has_groups=bool(used["group"].notna().any()),
         shared_groups=_few(_shared_groups(used), ROWS_SHOWN),
-        units=_UNITS,
+        units=UNITS,
         passed_over=_few(listing.passed_over, NAMES_SHOWN),
     )
 

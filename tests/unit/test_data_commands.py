@@ -42,7 +42,7 @@ def test_list_names_every_source_and_which_is_here(workspace: Path):
 def test_fetch_says_what_is_there_and_what_comes_next(music: Path):
     told = data("fetch", music).stdout
     assert "music: 8 tracks" in told
-    assert f"genre-mlops data verify {music}" in told.replace("\n", "")
+    assert f"genre-mlops data verify {music}" in told
 
 
 def test_an_unknown_source_is_named_with_the_known_ones():
@@ -55,10 +55,33 @@ def test_an_unknown_source_is_named_with_the_known_ones():
 def test_verify_of_good_music_is_exit_code_0_and_writes_a_report(music: Path, tmp_path: Path):
     for i in range(3):
         write_tune(music / "drone" / f"artist {i}" / "a.wav", seed=20 + i)
-    told = data("verify", music, "--report", tmp_path / "new" / "report.html").stdout
+    told = data("verify", music, "--report", tmp_path / "new" / "report").stdout
     assert "checksums: none published" in told
     assert "11 usable tracks of 2 genres, split: grouped" in told
-    assert "This set can be used" in (tmp_path / "new" / "report.html").read_text()
+    assert "This set can be used" in (tmp_path / "new" / "report" / "report.html").read_text()
+    assert {path.name for path in (tmp_path / "new" / "report").iterdir()} == {
+        *("report.html", "data_docs.html", "checks.json", "catalog.parquet", "duplicates.parquet")
+    }
+    (tmp_path / "file").touch()
+    refused = data("verify", music, "--report", tmp_path / "file", exit_code=2)
+    assert "is a file; name a folder" in refused.stderr
+
+
+def test_verify_of_the_demo_makes_it_first(monkeypatch: pytest.MonkeyPatch):
+    told = data("verify", "demo", "--set", "data.demo_tracks=30 data.demo_duration_s=10").stdout
+    assert "30 usable tracks of 10 genres" in told
+
+
+def test_what_is_not_here_is_said_with_the_command_that_brings_it():
+    for command in ("verify", "show"):
+        told = data(command, "gtzan-mini", exit_code=3).stderr
+        assert "genre-mlops data fetch gtzan-mini" in told
+
+
+def test_a_split_that_is_not_there_is_said_before_anything_is_read(music: Path, workspace: Path):
+    told = data("verify", music, "--set", "split.scheme=kfolds", exit_code=2).stderr
+    assert "did you mean kfold?" in told
+    assert not (workspace / "catalogs").exists()
 
 
 def test_verify_names_what_would_be_set_aside(hard_folder: Path):

@@ -200,6 +200,60 @@ def test_an_exact_copy_is_set_aside_in_its_split_and_a_leak_in_another():
         across.raise_if_refused()
 
 
+@pytest.mark.parametrize("fate", ["set aside", "left out"])
+def test_a_leak_by_way_of_a_file_that_is_not_used_is_refused(fate: str):
+    # a/2 trains, a/5 tests; each is a part of a/3, which nobody uses.
+    catalog = good_catalog()
+    of = six_six(test="5", validation="0")
+    if fate == "set aside":
+        catalog.loc["a/3", "clipping_share"] = 0.9
+    else:
+        del of["a/3"]
+    long = words(3)
+    catalog["fingerprint"] = [words(100 + i) for i in range(12)]
+    catalog.at["a/3", "fingerprint"] = long
+    catalog.at["a/2", "fingerprint"] = long[: len(long) // 2]
+    catalog.at["a/5", "fingerprint"] = long[len(long) // 2 :]
+    found = look_at_split(catalog, of)
+    assert "a/3" not in found.usable.index
+    leaks = next(c for c in found.checks if c.rule.name == "duplicates_in_one_split").offenders
+    assert leaks.keys() == {"a/5"}
+    assert "by way of other files, as a/2, in train" in leaks["a/5"]
+    with pytest.raises(DataError, match="refused: duplicates_in_one_split"):
+        found.raise_if_refused()
+
+
+def test_copies_that_are_set_aside_join_their_groups_all_the_same():
+    catalog = good_catalog(20)
+    catalog.loc[["a/0", "a/1"], "group"] = "one"
+    catalog.loc[["a/2", "a/3"], "group"] = "two"
+    catalog.loc[["a/1", "a/2"], "pcm_sha256"] = "same"
+    found = look(catalog)
+    assert len(found.quarantined) == 1
+    together = found.usable.index.intersection(["a/0", "a/1", "a/2", "a/3"])
+    assert found.usable.loc[together, "split_group"].nunique() == 1
+    assert found.usable.loc[together, "split"].nunique() == 1
+
+
+def test_which_copy_stays_depends_on_content_not_on_names():
+    catalog = good_catalog()
+    catalog.loc[["a/1", "a/4"], "pcm_sha256"] = "same"
+    renamed = catalog.rename(index={"a/1": "a/9"}).sort_index()
+    kept = [set(look(frame).usable["sha256"]) for frame in (catalog, renamed)]
+    assert kept[0] == kept[1]
+
+
+@pytest.mark.parametrize(("share", "n_bad"), [(0.7, 28), (0.5, 20), (0.1, 4)])
+def test_a_share_of_exactly_the_cap_is_not_over_it(share: float, n_bad: int):
+    catalog = good_catalog(20)
+    bad = [f"{genre}/{i}" for i in range(20) for genre in "ab"]
+    catalog.loc[bad[:n_bad], "error"] = "is empty (0 bytes)"
+    look(catalog, max_quarantined_share=share).raise_if_refused()
+    catalog.loc[bad[: n_bad + 1], "error"] = "is empty (0 bytes)"
+    with pytest.raises(DataError, match="refused: usable_share"):
+        look(catalog, max_quarantined_share=share).raise_if_refused()
+
+
 def test_groups_across_a_published_split_are_refused_unless_it_is_known_for_it():
     catalog = good_catalog()
     catalog.loc[["b/5", "b/3"], "group"] = "an artist"

@@ -196,7 +196,7 @@ def test_a_large_set_makes_no_large_page():
     catalog.loc[catalog.index[2::6], "pcm_sha256"] = "same"
     page = report(verdict(catalog))
     assert len(page.encode()) < 2_000_000
-    assert "in <code>quality/checks.json</code>" in page
+    assert "in <code>checks.json</code>" in page
     assert "340 smaller genres more" in page
 
 
