@@ -61,6 +61,10 @@ class QualityConfig(Section):
     max_quarantined_share: Annotated[float, Field(ge=0, le=1)] = 0.5
     genres: tuple[str, ...] = ()
     """The genres accepted; with none named, any."""
+    critical: tuple[str, ...] = ()
+    """Checks by name that are warnings otherwise."""
+    warn_only: tuple[str, ...] = ()
+    """Checks by name that are critical otherwise."""
 
     @model_validator(mode="after")
     def _durations_ordered(self) -> Self:

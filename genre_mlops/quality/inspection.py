@@ -16,15 +16,15 @@ from genre_mlops.duplicates import clusters, find_duplicates
 from genre_mlops.errors import DataError
 from genre_mlops.quality import columns, rules
 from genre_mlops.quality.data_docs import data_docs_page
+from genre_mlops.quality.lines import in_lines
+from genre_mlops.quality.severities import check_severities, with_severities
 from genre_mlops.quality.suites import Check, run_suite
 from genre_mlops.splits import KFOLD, OURS, assign_splits, choose_scheme, join_groups, split_parts
 
 if TYPE_CHECKING:
     import pandas as pd
 
-OFFENDERS_SHOWN, WARNINGS_SHOWN = 20, 3
-# More files than this with one and the same reason share a line.
-_ALIKE = 5
+WARNINGS_SHOWN = 3
 _log = logging.getLogger(__name__)
 
 
@@ -167,30 +167,6 @@ class Inspection:
         }
 
 
-def in_lines(offenders: Mapping[str, str], *, n_shown: int = OFFENDERS_SHOWN) -> list[str]:
-    """Say what is wrong with which tracks, in no more than a screen of lines.
-
-    Parameters
-    ----------
-    offenders : mapping of str to str
-        Track -> what is wrong with it.
-    n_shown : int
-        Lines at the most; the last one says how many tracks have none.
-    """
-    alike: dict[str, list[str]] = defaultdict(list)
-    for track, why in offenders.items():
-        alike[why].append(track)
-    told: list[tuple[str, int]] = []
-    for why, tracks in alike.items():
-        if len(tracks) > _ALIKE:
-            told.append((f"{tracks[0]} and {len(tracks) - 1} more: {why}", len(tracks)))
-        else:
-            told += [(f"{track}: {why}", 1) for track in tracks]
-    lines = [line for line, _ in told[:n_shown]]
-    n_more = sum(n for _, n in told[n_shown:])
-    return [*lines, f"and {n_more} more, in the quality report"] if n_more else lines
-
-
 def inspect_listing(listing: Listing, config: Config, *, cache: Path, run: Mapper) -> Inspection:
     """Read what a source holds, find duplicates, and inspect it.
 
@@ -208,9 +184,10 @@ def inspect_listing(listing: Listing, config: Config, *, cache: Path, run: Mappe
     Raises
     ------
     ConfigError
-        The source has no such split: said before anything is read.
+        The source has no such split, or there is no such check: said before anything is read.
     """
     choose_scheme(config.split.scheme, listing.splits)
+    check_severities(config.quality)
     catalog = build_catalog(listing, cache=cache, run=run)
     pairs = find_duplicates(catalog["fingerprint"])
     return inspect(catalog, pairs, config.quality, config.split, listing.splits)
@@ -255,10 +232,10 @@ def inspect(
     files = files.assign(cluster=clusters(pairs, files.index))
     used = files if own is None else files[files.index.isin(own.of)]
 
-    sieve = _Sieve(defaultdict(list), [], [])
+    sieve = _Sieve(quality, defaultdict(list), [], [])
     good = sieve.ask("files", used, rules.file_rules(quality))
     # Of a file that is set aside nothing more is to be said.
-    sieve.run("warnings", good, rules.file_warnings(quality))
+    good = sieve.ask("warnings", good, rules.file_warnings(quality))
     # Copies join what they are of, though they are set aside next.
     joined = join_groups(used, [used["cluster"], good["pcm_sha256"]], by_group=split.by_group)
     asked = columns.with_copies(good, pairs, own.of if own else None)
@@ -285,13 +262,14 @@ def inspect(
 class _Sieve:
     """Asks suites of frames and keeps what came of it."""
 
+    config: QualityConfig
     reasons: dict[str, list[str]]
     checks: list[Check]
     outcomes: list[Any]
 
     def run(self, name: str, frame: "pd.DataFrame", asked: list[rules.Rule]) -> list[Check]:
         """Check a frame."""
-        found, outcome = run_suite(name, frame, asked)
+        found, outcome = run_suite(name, frame, with_severities(asked, self.config))
         self.checks.extend(found)
         self.outcomes.append(outcome)
         return found

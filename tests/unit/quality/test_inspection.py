@@ -11,8 +11,9 @@ from genre_mlops.datasets.base import PublishedSplit
 from genre_mlops.datasets.folder import FolderDataset
 from genre_mlops.domain import sequential
 from genre_mlops.duplicates import find_duplicates
-from genre_mlops.errors import DataError
+from genre_mlops.errors import ConfigError, DataError
 from genre_mlops.quality import Inspection, in_lines, inspect
+from genre_mlops.quality.severities import check_severities
 from tests.music import HARD_FOLDER_REASONS
 
 
@@ -121,6 +122,36 @@ def test_a_warning_is_told_and_nothing_comes_of_it(column: str, value: float, ca
     with caplog.at_level("INFO"):
         found.tell(0)
     assert ": a/2: has" in caplog.text
+
+
+def test_severities_follow_the_config():
+    catalog = good_catalog()
+    catalog.loc["a/2", "bandwidth_hz"] = 3_900.0
+    catalog.loc["b/1", "clipping_share"] = 0.9
+    found = look(catalog, critical=["bandwidth"], warn_only=["clipping"])
+    assert list(found.quarantined) == ["a/2"]
+    assert [(c.rule.name, list(c.offenders)) for c in found.warnings] == [("clipping", ["b/1"])]
+    of = six_six(test="5", validation="0")
+    catalog.loc[["b/5", "b/3"], "group"] = "an artist"
+    published = {"own": PublishedSplit(of)}
+    loose = QualityConfig(warn_only=("group_in_one_split",))
+    checked(catalog, loose, published=published).raise_if_refused()
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (
+            {"critical": ["bandwith"]},
+            "critical: there is no check bandwith; did you mean bandwidth",
+        ),
+        ({"warn_only": ["x"]}, "warn_only: there is no check x"),
+        ({"warn_only": ["decodable"]}, "decodable is needed"),
+    ],
+)
+def test_names_of_checks_are_checked_before_anything_is_read(names: dict, message: str):
+    with pytest.raises(ConfigError, match=message):
+        check_severities(QualityConfig(**names))
 
 
 def test_of_a_file_that_is_set_aside_there_is_no_warning():
