@@ -11,6 +11,7 @@ from pathlib import Path
 import soundfile
 
 from genre_mlops.datasets.gtzan_index import Entry, Index
+from genre_mlops.domain import Progress
 from tests.music import tune
 
 GTZAN_GENRES = ("blues", "jazz", "rock")
@@ -79,6 +80,19 @@ def digest(content: bytes, algorithm: str) -> str:
     return f"{algorithm}:{hashlib.new(algorithm, content, usedforsecurity=False).hexdigest()}"
 
 
+def stop_at(label: str, nth: int) -> Progress:
+    """Return a progress bar at which the user presses Ctrl-C, when it tells of a label again."""
+    n_told = 0
+
+    def progress(told: str, n_done: int, n_total: int) -> None:
+        nonlocal n_told
+        n_told += told.startswith(label)
+        if n_told == nth:
+            raise KeyboardInterrupt
+
+    return progress
+
+
 def fma_table(rows: Iterable[Mapping[tuple[str, str], str]]) -> str:
     """Return a tracks.csv as published: two rows of column names, one that names the index."""
     columns = [(top, name) for top, names in FMA_COLUMNS.items() for name in names.split()]
@@ -112,7 +126,7 @@ def fma_row(
 
 FMA_ROWS = (
     fma_row(2, "Hip-Hop", "AWOL"),
-    fma_row(5, "Hip-Hop", "AWOL", split="validation"),
+    fma_row(5, "Hip-Hop", "AWOL"),
     fma_row(140, "Folk", "Alec", split="test"),
     fma_row(141, "", "Alec", split="test"),
     fma_row(1000, "Folk", "Chad", split="validation"),

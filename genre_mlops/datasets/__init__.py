@@ -7,6 +7,7 @@ from pathlib import Path
 from genre_mlops.config import DataConfig
 from genre_mlops.datasets.base import Dataset, Listing, PublishedSplit
 from genre_mlops.datasets.folder import FolderDataset
+from genre_mlops.datasets.walk import is_utf8, shown
 from genre_mlops.errors import DataError
 
 __all__ = ["SOURCES", "Dataset", "Listing", "PublishedSplit", "Source", "is_here", "open_dataset"]
@@ -93,12 +94,16 @@ def open_dataset(config: DataConfig, *, root: Path) -> Dataset:
     Raises
     ------
     DataError
-        There is no such source.
+        There is no such source, or a path on which its files are is not UTF-8.
     """
     name, colon, copy = config.dataset.partition(":")
-    path = Path(config.dataset).expanduser()
     if name in {source.name for source in SOURCES} and (not colon or copy):
+        _refuse_no_utf8("workspace", root)
+        if copy:
+            _refuse_no_utf8(f"dataset {name}", Path(copy))
         return _open_named(name, Path(copy) if copy else None, config, root)
+    path = Path(config.dataset).expanduser()
+    _refuse_no_utf8("dataset", path)
     if path.suffix.lower() in {".csv", ".parquet"} and not path.is_dir():
         from genre_mlops.datasets.table import TableDataset
 
@@ -106,6 +111,15 @@ def open_dataset(config: DataConfig, *, root: Path) -> Dataset:
     if not path.exists() and (colon or path.name == config.dataset):
         raise DataError(_unknown(config.dataset, name))
     return FolderDataset(path)
+
+
+def _refuse_no_utf8(what: str, path: Path) -> None:
+    """Refuse paths that tables of tracks cannot hold."""
+    if not is_utf8(path.expanduser().absolute()):
+        raise DataError(
+            f"{what}: {shown(path.expanduser().absolute())}: a name in this path is not UTF-8; "
+            "rename it"
+        )
 
 
 def _open_named(name: str, copy: Path | None, config: DataConfig, root: Path) -> Dataset:

@@ -1,8 +1,10 @@
-"""Archives unpacked file by file, only what is asked for and only where it may go."""
+"""Archives fetched, and unpacked file by file, only what is asked for and only where it may go."""
 
+import contextlib
 import json
 import lzma
 import os
+import shlex
 import shutil
 import tarfile
 import zipfile
@@ -13,6 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from genre_mlops.datasets.disk import is_full, need_room
+from genre_mlops.datasets.download import download
 from genre_mlops.domain import Progress, silent
 from genre_mlops.errors import DataError
 from genre_mlops.files import replacing
@@ -21,11 +24,57 @@ Place = Callable[[str], str | None]
 """Member's name -> where it goes, relative to the folder; None passes it over."""
 
 _WHOLE = ".whole.json"
+_DOWNLOADS = "downloads"
 _MAX_PADDING_BYTES = 1 << 24
 _DAMAGED = (
     tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError,
     NotImplementedError,
 )  # fmt: skip
+
+
+def fetch_archive(
+    url: str,
+    by_hand: Path,
+    *,
+    checksum: str | None = None,
+    size: int | None = None,
+    progress: Progress = silent,
+) -> Path:
+    """Return where an archive is: where somebody has put it, else downloaded.
+
+    What is downloaded is in a folder of its own, so that it is known to be ours however often
+    the work on it is cut off; `remove_download` removes it.
+
+    Parameters
+    ----------
+    url : str
+        Where it is published.
+    by_hand : Path
+        Where somebody may have put it.
+    checksum : str, optional
+        As `download` takes it, which raises its errors here too.
+    size : int, optional
+        In bytes.
+    progress : Progress
+        Told of the megabytes.
+    """
+    archive = by_hand if by_hand.exists() else _download_of(by_hand)
+    download(url, archive, checksum=checksum, size=size, progress=progress)
+    return archive
+
+
+def remove_download(by_hand: Path) -> None:
+    """Remove what `fetch_archive` downloaded, whole or in part; never what was put by hand."""
+    ours = _download_of(by_hand)
+    for path in ours.parent.glob(f"{ours.name}*"):
+        path.unlink(missing_ok=True)
+    # Another archive may be on its way there.
+    with contextlib.suppress(OSError):
+        ours.parent.rmdir()
+
+
+def _download_of(by_hand: Path) -> Path:
+    return by_hand.parent / _DOWNLOADS / by_hand.name
 
 
 def unpack(
@@ -104,6 +153,21 @@ def is_whole(folder: Path) -> bool:
         return all((folder / name).stat().st_size == size for name, size in sizes.items())
     except (OSError, ValueError, AttributeError):
         return False
+
+
+def need_brought(folder: Path, source: str) -> None:
+    """Raise DataError where `mark_whole` has never been: what is there may be a part only.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the files would be.
+    source : str
+        What `data.dataset` takes.
+    """
+    if not (folder / _WHOLE).exists():
+        command = f"genre-mlops data fetch {shlex.quote(source)}"
+        raise DataError(f"dataset {source}: not here yet: {command}")
 
 
 def _least_room(archive: Path, folder: Path, place: Place) -> int:

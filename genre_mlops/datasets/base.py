@@ -65,6 +65,8 @@ class Dataset(ABC):
     """Under what terms the audio may be used."""
     source: str
     """Where the audio comes from: an address, a path, or what made it."""
+    local: bool = True
+    """Whether `prepare` brings nothing from elsewhere."""
 
     @abstractmethod
     def prepare(self, run: Mapper, progress: Progress = silent) -> None:
@@ -75,7 +77,13 @@ class Dataset(ABC):
 
     @abstractmethod
     def listing(self) -> Listing:
-        """Name the tracks that are here."""
+        """Name the tracks that are here.
+
+        Raises
+        ------
+        DataError
+            There is none, or `prepare` has yet to bring them.
+        """
 
     def checksums(self) -> Mapping[str, str]:
         """Return what each file must be: `track_id` -> ``md5:<hex>`` or ``sha1:<hex>``.

@@ -5,11 +5,19 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from genre_mlops.datasets.archives import Place, is_whole, mark_whole, unpack
+from genre_mlops.datasets.archives import (
+    Place,
+    fetch_archive,
+    is_whole,
+    mark_whole,
+    need_brought,
+    remove_download,
+    unpack,
+)
 from genre_mlops.datasets.base import Dataset, Listing, PublishedSplit
-from genre_mlops.datasets.download import UnreachableError, download, not_to_be_had
+from genre_mlops.datasets.download import UnreachableError, not_to_be_had
 from genre_mlops.domain import Mapper, Progress, Track, silent
 from genre_mlops.errors import DataError
 
@@ -23,7 +31,7 @@ FMA_CHECKSUMS = {
 SIZES = ("small", "medium", "large")
 _SPLITS = {"training": "train", "validation": "validation", "test": "test"}
 _METADATA = "fma_metadata.zip"
-_TABLE = "fma_metadata/tracks.csv"
+_TABLE = PurePosixPath("fma_metadata/tracks.csv")
 # Some biographies are longer than what the csv module takes by default.
 _LONGEST_FIELD = min(sys.maxsize, 1 << 30)
 _MAX_UNPACKED_BYTES = 200_000_000_000
@@ -111,6 +119,7 @@ class FmaDataset(Dataset):
         self._audio = f"fma_{size}"
         self._copy = None if copy is None else copy.expanduser().absolute()
         self._folder = self._copy or root / "fma"
+        self.local = self._copy is not None
         self.source = str(self._copy) if self._copy else f"{url}{self._audio}.zip"
         if self._copy and not (self._copy / _TABLE).is_file():
             raise DataError(
@@ -131,8 +140,8 @@ class FmaDataset(Dataset):
         del run
         if self._copy:
             return
-        self._bring(_METADATA, self._folder / "fma_metadata", _place_table, progress)
-        self._bring(f"{self._audio}.zip", self._folder / self._audio, _place_clip, progress)
+        self._bring(_METADATA, _place_table, progress)
+        self._bring(f"{self._audio}.zip", _place_clip, progress)
 
     def listing(self) -> Listing:
         """Name the clips that are here and have a top genre.
@@ -140,9 +149,12 @@ class FmaDataset(Dataset):
         Raises
         ------
         DataError
-            There is none, or no metadata.
+            There is none, or no metadata, or they have yet to be brought.
         """
         folder = self._clips()
+        if not self._copy:
+            need_brought(self._folder / _TABLE.parent, self.name)
+            need_brought(folder, self.name)
         passed_over: list[str] = []
         tracks: list[Track] = []
         split: dict[str, str] = {}
@@ -162,7 +174,9 @@ class FmaDataset(Dataset):
                 f"dataset {self.name}: no clip in {folder}; expected 000/000002.mp3 and so on"
             )
         tracks.sort(key=lambda track: track.track_id)
-        own = PublishedSplit(split, shares_groups=_shares_groups(tracks, split))
+        # Made with every artist on one side (creation.ipynb of github.com/mdeff/fma, "Splits"):
+        # where an artist is on two, these are other data.
+        own = PublishedSplit(split, shares_groups=False)
         return Listing(tuple(tracks), tuple(sorted(passed_over)), {"own": own})
 
     def checksums(self) -> Mapping[str, str]:
@@ -176,23 +190,22 @@ class FmaDataset(Dataset):
         labelled = {row.track_id for row in self._rows() if row.genre}
         return {name: f"sha1:{sum_}" for name, sum_ in sums.items() if name in labelled}
 
-    def _bring(self, name: str, folder: Path, place: Place, progress: Progress) -> None:
-        if is_whole(folder):
-            return
-        archive = self._folder / name
-        ours = not archive.exists()
-        try:
-            download(
-                f"{self._url}{name}", archive, checksum=self._checksums[name], progress=progress
-            )
-        except UnreachableError as error:
-            raise not_to_be_had(self.name, [error], archive) from error
-        names = unpack(archive, folder, place, max_bytes=_MAX_UNPACKED_BYTES, progress=progress)
-        if not names:
-            raise DataError(f"{archive}: holds nothing that was looked for")
-        mark_whole(folder, names)
-        if ours:
-            archive.unlink()
+    def _bring(self, name: str, place: Place, progress: Progress) -> None:
+        by_hand = self._folder / name
+        folder = by_hand.with_suffix("")
+        if not is_whole(folder):
+            try:
+                archive = fetch_archive(
+                    f"{self._url}{name}", by_hand, checksum=self._checksums[name], progress=progress
+                )
+            except UnreachableError as error:
+                raise not_to_be_had(self.name, [error], by_hand) from error
+            names = unpack(archive, folder, place, max_bytes=_MAX_UNPACKED_BYTES, progress=progress)
+            if not names:
+                raise DataError(f"{archive}: holds nothing that was looked for")
+            mark_whole(folder, names)
+        # Also where it was cut off between the two.
+        remove_download(by_hand)
 
     def _clips(self) -> Path:
         inner = self._folder / self._audio
@@ -248,12 +261,3 @@ def _place_clip(member: str) -> str | None:
     if found := _CLIP.fullmatch(member):
         return found[1]
     return "checksums" if member.endswith("/checksums") else None
-
-
-def _shares_groups(tracks: list[Track], split: Mapping[str, str]) -> bool:
-    side: dict[str, str] = {}
-    return any(
-        side.setdefault(track.group, split[track.track_id]) != split[track.track_id]
-        for track in tracks
-        if track.group is not None and track.track_id in split
-    )

@@ -3,14 +3,22 @@
 import hashlib
 import logging
 import os
-import re
 from abc import abstractmethod
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path, PurePosixPath
 
-from genre_mlops.datasets.archives import is_whole, mark_whole, unpack
+from genre_mlops.datasets.archives import (
+    fetch_archive,
+    is_whole,
+    mark_whole,
+    need_brought,
+    remove_download,
+    unpack,
+)
 from genre_mlops.datasets.base import Dataset, Listing, PublishedSplit
-from genre_mlops.datasets.download import UnreachableError, download, not_to_be_had
+from genre_mlops.datasets.download import UnreachableError, not_to_be_had
+from genre_mlops.datasets.gtzan_files import find_tracks, place
 from genre_mlops.datasets.gtzan_index import (
     Index,
     artist_groups,
@@ -28,14 +36,12 @@ _log = logging.getLogger(__name__)
 GTZAN_MD5 = "md5:5b3d6dddb579ab49814ab86dba69e7c7"
 GTZAN_BYTES = 1_226_192_050
 GTZAN_MINI_URL = "https://github.com/TempoBeatDownbeat/gtzan_mini/archive/refs/heads/main.zip"
-# Does not decode in the published archive either.
-KNOWN_FAULTS = frozenset({"jazz.00054"})
+# Is no wav by its content: its md5 says nothing about the samples of an .au file.
+_NO_SAMPLES = "jazz.00054"
 _HUGGING_FACE = ("marsyas/gtzan", "data/genres.tar.gz")
 _KAGGLE = "carlthome/gtzan-genre-collection"
 # 1,000 clips of 1.3 MB, and room for whatever else somebody has put into an archive.
 _MAX_UNPACKED_BYTES = 6_000_000_000
-_TRACK = re.compile(r"([a-z]+)\.\d{5}")
-_SUFFIXES = (".wav", ".au")
 _ERRORS_SHOWN = 5
 
 
@@ -63,10 +69,15 @@ class _Gtzan(Dataset):
         "Tzanetakis. Not to be passed on; a model trained on them should say so."
     )
 
+    _archive: str
+    """Name of the published archive."""
+
     def __init__(self, root: Path, copy: Path | None = None, *, index: Index | None = None) -> None:
         self._index = gtzan_index() if index is None else index
         self._copy = None if copy is None else copy.expanduser().absolute()
         self._folder = root / self.name
+        self._by_hand = self._folder / self._archive
+        self.local = self._copy is not None
         if self._copy is None:
             return
         self.source = str(self._copy)
@@ -93,15 +104,23 @@ class _Gtzan(Dataset):
         DataError
             They are damaged or others than those published, or the disk is full.
         """
-        if self._folder == self._copy or is_whole(self._folder):
+        if self._folder == self._copy:
             return
-        if self._copy is not None:
-            self._unpack(self._copy, progress)
-        else:
-            self._fetch(run, progress)
-        if not (found := self._found()):
-            raise DataError(f"dataset {self.name}: {self.source} holds none of its tracks")
-        mark_whole(self._folder, [path.relative_to(self._folder).as_posix() for path in found])
+        if not is_whole(self._folder):
+            checked = True
+            if self._copy is not None:
+                self._unpack(self._copy, progress)
+            else:
+                checked = self._fetch(progress)
+            if not (found := self._found()):
+                self._forget_download()
+                raise DataError(f"dataset {self.name}: {self.source} holds none of its tracks")
+            if not checked:
+                self._refuse_changed(run)
+            names = [path.relative_to(self._folder).as_posix() for path in found.values()]
+            mark_whole(self._folder, names)
+        # Also where it was cut off between the two.
+        self._forget_download()
 
     def listing(self) -> Listing:
         """Name the tracks that are here; ids are the published names, as ``blues.00000``.
@@ -109,10 +128,12 @@ class _Gtzan(Dataset):
         Raises
         ------
         DataError
-            There is none.
+            There is none, or they have yet to be brought.
         """
+        if self._folder != self._copy:
+            need_brought(self._folder, f"{self.name}:{self._copy}" if self._copy else self.name)
         passed_over: list[str] = []
-        paths = {path.stem: path for path in self._found(passed_over)}
+        paths = self._found(passed_over)
         if not paths:
             raise DataError(
                 f"dataset {self.name}: no track in {self._folder}; expected genres/blues/"
@@ -127,16 +148,17 @@ class _Gtzan(Dataset):
 
     def checksums(self) -> Mapping[str, str]:
         """Return the published md5 of each track; of .au files that of the samples as wav."""
-        here = {path.stem: path for path in self._found()}
+        here = self._found()
+        as_au = {name for name, path in here.items() if path.suffix == ".au"}
         return {
-            name: f"{WAV_MD5 if name in here and here[name].suffix == '.au' else 'md5'}:{entry.md5}"
+            name: f"{WAV_MD5 if name in as_au else 'md5'}:{entry.md5}"
             for name, entry in self._index.items()
-            if name in here or self._belongs(name)
+            if (name in here or self._belongs(name)) and not (name == _NO_SAMPLES and name in as_au)
         }
 
     @abstractmethod
-    def _fetch(self, run: Mapper, progress: Progress) -> None:
-        """Bring the recordings from where they are published."""
+    def _fetch(self, progress: Progress) -> bool:
+        """Bring the recordings; return whether they are known to be those published."""
 
     def _belongs(self, name: str) -> bool:
         """Whether a track of the index is part of this collection."""
@@ -148,36 +170,21 @@ class _Gtzan(Dataset):
         return {}
 
     def _unpack(self, archive: Path, progress: Progress) -> None:
-        unpack(archive, self._folder, self._place, max_bytes=_MAX_UNPACKED_BYTES, progress=progress)
+        wanted = partial(place, known=self._index)
+        unpack(archive, self._folder, wanted, max_bytes=_MAX_UNPACKED_BYTES, progress=progress)
 
-    def _place(self, member: str) -> str | None:
-        path = PurePosixPath(member)
-        found = _TRACK.fullmatch(path.stem)
-        if not found or path.suffix not in _SUFFIXES or path.stem not in self._index:
-            return None
-        return f"genres/{found[1]}/{path.name}"
+    def _forget_download(self) -> None:
+        if self._copy is None:
+            remove_download(self._by_hand)
 
-    def _found(self, passed_over: list[str] | None = None) -> list[Path]:
-        """Return the files of tracks below the folder, one for each track, .wav before .au."""
-        found: dict[str, Path] = {}
-        for folder, subfolders, names in os.walk(self._folder):
-            subfolders.sort()
-            for name in sorted(names, key=lambda name: (not name.endswith(".wav"), name)):
-                path = Path(folder, name)
-                if self._place(name) and path.stem not in found:
-                    found[path.stem] = path
-                elif passed_over is not None and path.suffix not in {".json", ".complete"}:
-                    relative = path.relative_to(self._folder).as_posix()
-                    passed_over.append(relative.encode("utf-8", "replace").decode())
-        return list(found.values())
+    def _found(self, passed_over: list[str] | None = None) -> dict[str, Path]:
+        passed_over = [] if passed_over is None else passed_over
+        return find_tracks(self._folder, self._index, passed_over)
 
     def _refuse_changed(self, run: Mapper) -> None:
         """Refuse files that are not the published ones, where no archive's checksum says it."""
-        changed = {
-            name: sums for name, sums in verify(self, run).changed.items()
-            if name not in KNOWN_FAULTS
-        }  # fmt: skip
-        if changed:
+        as_it_is = type(self)(self._folder.parent, self._folder, index=self._index)
+        if changed := verify(as_it_is, run).changed:
             shown = "; ".join(
                 f"{name}: {found} where {expected} was expected"
                 for name, (expected, found) in list(changed.items())[:_ERRORS_SHOWN]
@@ -197,12 +204,8 @@ class GtzanDataset(_Gtzan):
 
     Parameters
     ----------
-    root : Path
-        Below it is what is downloaded or unpacked.
-    copy : Path, optional
-        A copy that is here already: a folder, used where it lies, or a zip or tar archive.
-    index : mapping, optional
-        What has been published about the tracks.
+    root, copy, index
+        As both collections take them.
     checksum : str
         Of the archive on Hugging Face.
     size : int
@@ -213,6 +216,7 @@ class GtzanDataset(_Gtzan):
 
     name = "gtzan"
     source = f"https://huggingface.co/datasets/{_HUGGING_FACE[0]}"
+    _archive = PurePosixPath(_HUGGING_FACE[1]).name
 
     def __init__(
         self,
@@ -227,27 +231,22 @@ class GtzanDataset(_Gtzan):
         super().__init__(root, copy, index=index)
         self._checksum, self._size, self._endpoint = checksum, size, endpoint
 
-    def _fetch(self, run: Mapper, progress: Progress) -> None:
-        archive = self._folder / PurePosixPath(_HUGGING_FACE[1]).name
-        ours = not archive.exists()
+    def _fetch(self, progress: Progress) -> bool:
         try:
             url = hugging_face_url(*_HUGGING_FACE, endpoint=self._endpoint)
-            download(
-                url, archive, checksum=self._checksum, size=self._size,
-                progress=progress,
-            )  # fmt: skip
+            archive = fetch_archive(
+                url, self._by_hand, checksum=self._checksum, size=self._size, progress=progress
+            )
         except UnreachableError as first:
             _log.info("%s", first)
             _log.info("trying the second place, Kaggle's %s", _KAGGLE)
             try:
                 kaggle_dataset(_KAGGLE, self._folder / "kaggle")
             except UnreachableError as second:
-                raise not_to_be_had(self.name, [first, second], archive) from second
-            self._refuse_changed(run)
-            return
+                raise not_to_be_had(self.name, [first, second], self._by_hand) from second
+            return False
         self._unpack(archive, progress)
-        if ours:
-            archive.unlink()
+        return True
 
     def _splits(self, paths: Mapping[str, Path]) -> dict[str, PublishedSplit]:
         by_artist = fault_filtered_artist(self._index)
@@ -271,18 +270,15 @@ class GtzanMiniDataset(_Gtzan):
 
     Parameters
     ----------
-    root : Path
-        Below it is what is downloaded or unpacked.
-    copy : Path, optional
-        A copy that is here already: a folder, used where it lies, or a zip or tar archive.
-    index : mapping, optional
-        What has been published about the tracks.
+    root, copy, index
+        As both collections take them.
     url : str
         Of the archive.
     """
 
     name = "gtzan-mini"
     source = GTZAN_MINI_URL
+    _archive = "main.zip"
 
     def __init__(
         self,
@@ -295,17 +291,13 @@ class GtzanMiniDataset(_Gtzan):
         super().__init__(root, copy, index=index)
         self._url = url
 
-    def _fetch(self, run: Mapper, progress: Progress) -> None:
-        archive = self._folder / "main.zip"
-        ours = not archive.exists()
+    def _fetch(self, progress: Progress) -> bool:
         try:
-            download(self._url, archive, progress=progress)
+            archive = fetch_archive(self._url, self._by_hand, progress=progress)
         except UnreachableError as error:
-            raise not_to_be_had(self.name, [error], archive) from error
+            raise not_to_be_had(self.name, [error], self._by_hand) from error
         self._unpack(archive, progress)
-        self._refuse_changed(run)
-        if ours:
-            archive.unlink()
+        return False
 
     def _belongs(self, name: str) -> bool:
         # By the list of files that the archive holds (bextract_single.mf).

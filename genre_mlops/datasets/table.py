@@ -1,7 +1,9 @@
 """A table that names recordings: CSV or Parquet, one row a track."""
 
+import csv
 import os
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -90,15 +92,12 @@ class TableDataset(Dataset):
         """Return the known columns as text, empty where unknown."""
         import pandas as pd
 
+        is_parquet = self.path.suffix.lower() == ".parquet"
         try:
-            if self.path.suffix.lower() == ".parquet":
-                frame = pd.read_parquet(self.path)
-            else:
-                # A genre called "None" or an artist called "NA" is a name.
-                frame = pd.read_csv(self.path, dtype=str, keep_default_na=False, encoding="utf-8")
+            frame = pd.read_parquet(self.path) if is_parquet else self._read_csv()
         except UnicodeDecodeError as error:
             raise DataError(f"dataset {self.path}: is not UTF-8: {error}") from error
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, csv.Error) as error:
             raise DataError(f"dataset {self.path}: cannot be read as a table: {error}") from error
         frame.columns = [str(name).strip().lower() for name in frame.columns]
         names = list(frame.columns)
@@ -113,8 +112,30 @@ class TableDataset(Dataset):
         frame = frame.reindex(columns=[*_REQUIRED, *_OPTIONAL])
         return frame.astype(object).where(frame.notna(), "").map(lambda cell: str(cell).strip())
 
+    def _read_csv(self) -> "pd.DataFrame":
+        """Return all as text; a row with more fields than the header is refused.
+
+        `pandas.read_csv` takes the first field of such rows for an index: all would be shifted.
+        """
+        import pandas as pd
+
+        with self.path.open(encoding="utf-8-sig", newline="") as file:
+            lines = list(csv.reader(file, strict=True))
+        # Of an empty line there is no field, or one of spaces.
+        lines = [line for line in lines if len(line) > 1 or (line and line[0].strip())]
+        if not lines:
+            raise ValueError("it is empty")
+        header, *rows = lines
+        n_fields = len(header)
+        self._refuse({
+            n: [f"has {len(row)} fields where the header has {n_fields}"]
+            for n, row in enumerate(rows, start=1) if any(row[n_fields:])
+        })  # fmt: skip
+        cells = [row[:n_fields] + [""] * (n_fields - len(row)) for row in rows]
+        return pd.DataFrame(cells, columns=header, dtype=object)
+
     def _refuse_bad(self, rows: "pd.DataFrame", paths: list[Path]) -> None:
-        """Name the rows that cannot be used, counted from 1 below the header."""
+        """Refuse rows that cannot be used."""
         if not len(rows):
             raise DataError(f"dataset {self.path}: has no rows")
         problems: dict[int, list[str]] = defaultdict(list)
@@ -124,12 +145,18 @@ class TableDataset(Dataset):
         ):
             if not text:
                 problems[n].append("path is empty")
+            elif "\0" in text:
+                problems[n].append(f"path {text!r} holds a NUL")
             elif (first := seen.setdefault(path, n)) != n:
                 problems[n].append(f"path {text} is that of row {first} too")
             if not genre:
                 problems[n].append("genre is empty")
             if word and word.lower() not in SPLIT_WORDS:
                 problems[n].append(f"split {word!r} is none of {', '.join(SPLIT_WORDS)}")
+        self._refuse(problems)
+
+    def _refuse(self, problems: Mapping[int, list[str]]) -> None:
+        """Name bad rows, counted from 1 below the header."""
         if problems:
             shown = [f"row {n}: {', '.join(what)}" for n, what in problems.items()]
             more = len(shown) - _PROBLEMS_SHOWN

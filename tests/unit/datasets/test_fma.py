@@ -11,7 +11,7 @@ from genre_mlops.datasets.verification import verify
 from genre_mlops.domain import sequential
 from genre_mlops.errors import DataError
 from tests.loopback import Loopback
-from tests.sources import FMA_ROWS, digest, fma_archives, fma_row, fma_table
+from tests.sources import FMA_ROWS, digest, fma_archives, fma_row, fma_table, stop_at
 
 SMALL = {f"{n // 1000:03d}/{n:06d}.mp3": b"clip %d" % n * 99 for n in (2, 5, 140, 141, 1000)}
 LARGE = SMALL | {"001/001007.mp3": b"medium", "155/155321.mp3": b"large"}
@@ -49,9 +49,7 @@ def test_fetched_and_listed(server: Loopback, tmp_path: Path):
     assert listing.tracks[0].path.read_bytes() == SMALL["000/000002.mp3"]
     assert listing.passed_over == ("000/000141.mp3 (no top genre)",)
     own = listing.splits["own"]
-    assert list(own.of.values()) == ["train", "validation", "test", "validation"]
-    # AWOL is on two sides of it here.
-    assert own.shares_groups
+    assert list(own.of.values()) == ["train", "train", "test", "validation"]
     assert verify(dataset, sequential).passed
     assert len(dataset.checksums()) == 4
     n_asked = len(server.requests)
@@ -75,11 +73,60 @@ def test_sizes_share_metadata_and_each_holds_the_smaller(server: Loopback, tmp_p
     assert "155/155321.mp3" not in {t.track_id for t in medium.listing().tracks}
 
 
-def test_a_split_that_keeps_artists_apart_says_so(server: Loopback, tmp_path: Path):
-    apart = {name: clip for name, clip in SMALL.items() if name != "000/000005.mp3"}
-    dataset = published(server, tmp_path, "small", apart)
+def test_an_artist_on_two_sides_is_never_let_pass(tmp_path: Path):
+    for name in ("fma_metadata/tracks.csv", "000/000002.mp3", "000/000005.mp3"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    rows = [fma_row(2, "Hip-Hop", "AWOL"), fma_row(5, "Hip-Hop", "AWOL", split="test")]
+    (tmp_path / "fma_metadata" / "tracks.csv").write_text(fma_table(rows))
+    listing = FmaDataset(tmp_path / "root", "small", tmp_path).listing()
+    assert len({track.group for track in listing.tracks}) == 1
+    assert set(listing.splits["own"].of.values()) == {"train", "test"}
+    assert not listing.splits["own"].shares_groups
+
+
+def test_an_unpacking_that_is_stopped_leaves_no_archive_in_the_end(
+    server: Loopback, tmp_path: Path
+):
+    dataset = published(server, tmp_path, "small", SMALL)
+    with pytest.raises(KeyboardInterrupt):
+        dataset.prepare(sequential, stop_at("unpack fma_small.zip", 3))
+    assert list(tmp_path.rglob("fma_small.zip"))
+    with pytest.raises(DataError, match="not here yet: genre-mlops data fetch fma-small"):
+        dataset.listing()
+    n_asked = len(server.requests)
     dataset.prepare(sequential)
-    assert not dataset.listing().splits["own"].shares_groups
+    assert len(server.requests) == n_asked
+    assert not list(tmp_path.rglob("*.zip*"))
+    assert not (tmp_path / "fma" / "downloads").exists()
+    assert verify(dataset, sequential).passed
+
+
+def test_an_archive_put_there_by_hand_stays_even_if_unpacking_is_stopped(
+    server: Loopback, tmp_path: Path
+):
+    dataset = published(server, tmp_path, "small", SMALL)
+    by_hand = tmp_path / "fma" / "fma_small.zip"
+    by_hand.parent.mkdir()
+    by_hand.write_bytes(fma_archives(SMALL)["fma_small.zip"])
+    with pytest.raises(KeyboardInterrupt):
+        dataset.prepare(sequential, stop_at("unpack fma_small.zip", 3))
+    dataset.prepare(sequential)
+    assert [path for _, path, _ in server.requests] == ["/fma/fma_metadata.zip"]
+    assert list(tmp_path.rglob("*.zip*")) == [by_hand]
+
+
+def test_a_size_that_is_whole_leaves_the_download_of_another_alone(
+    server: Loopback, tmp_path: Path
+):
+    dataset = published(server, tmp_path, "small", SMALL)
+    dataset.prepare(sequential)
+    downloads_of = tmp_path / "fma" / "downloads"
+    downloads_of.mkdir()
+    for name in ("fma_small.zip", "fma_large.zip.part"):
+        (downloads_of / name).touch()
+    dataset.prepare(sequential)
+    assert [path.name for path in downloads_of.iterdir()] == ["fma_large.zip.part"]
 
 
 @pytest.mark.parametrize("inner", ["fma_small", "."])

@@ -87,6 +87,21 @@ def test_numbers_in_a_parquet_column_are_names(tmp_path: Path):
     assert [(t.genre, t.group) for t in tracks] == [("1", None), ("2", "7")]
 
 
+def test_empty_lines_and_empty_fields_beyond_the_header_are_nothing(tmp_path: Path):
+    text = "path,genre\r\na.wav,x,\r\n\r\n  \r\nb.wav,y,,\r\n"
+    tracks = table(tmp_path / "t.csv", text).listing().tracks
+    assert [(t.track_id, t.genre) for t in tracks] == [("a.wav", "x"), ("b.wav", "y")]
+
+
+def test_a_nul_in_a_path_is_a_bad_row(tmp_path: Path):
+    frame = pd.DataFrame({"path": ["a.wav", "a\0b.wav"], "genre": ["x", "y"]})
+    frame.to_parquet(tmp_path / "a.parquet")
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    for name in ("a.parquet", "a.csv"):
+        with pytest.raises(DataError, match=r"row 2: path 'a\\x00b\.wav' holds a NUL"):
+            TableDataset(tmp_path / name).listing()
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -97,6 +112,10 @@ def test_numbers_in_a_parquet_column_are_names(tmp_path: Path):
         ("path,genre\na.wav,\nb.wav,x\n,y\n", "row 1: genre is empty; row 3: path is empty"),
         ("path,genre\na.wav,x\n./a.wav,y\n", r"row 2: path \./a\.wav is that of row 1 too"),
         ("path,genre,split\na,x,train\nb,x,holdout\n", "row 2: split 'holdout' is none of train"),
+        ("path,genre\nx.wav,blues,more\n", "row 1: has 3 fields where the header has 2"),
+        ("path,genre\na,x\n\nb,y,,z\nc,x,w\n", "row 2: has 4 fields.*; row 3: has 3 fields"),
+        ('path,genre\na.wav,"x\n', "cannot be read as a table: unexpected end of data"),
+        ("path,genre,genre\na,b,c\n", "has two: genre"),
         ("path,genre\n" + ",\n" * 9, r"row 5: path is empty, genre is empty; and 4 more rows"),
     ],
 )  # fmt: skip
