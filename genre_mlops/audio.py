@@ -8,7 +8,6 @@ import errno
 import io
 import math
 import os
-import re
 import stat
 import time
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
+from genre_mlops.containers import id3_size, is_truncated, n_declared
 from genre_mlops.domain import Clip
 from genre_mlops.errors import AudioError
 
@@ -30,12 +30,13 @@ _BLOCK_SAMPLES = 1 << 16
 _MAX_SR = 768_000
 # Files of floats may be scaled to 32-bit integers; beyond that, squares leave float32.
 _MAX_AMPLITUDE = 2.0**32
-# A cut below this share of the declared length is the rounding of encoders, not a lost end.
-_LOST_SHARE = 0.01
-# Computing time that one file may take, from its opening to its end: what decodes to hours from a
-# few bytes is no recording. The lowest bit rates need about 4 s for each MB.
+# Computing time that one file may take: a start, and then no more than both its bytes and what came
+# of them allow. What decodes to hours from a few bytes is no recording: the lowest bit rates need
+# about 4 s for each MB. Nor is what comes slower than this many times real time: good files come
+# at some hundreds, so that only damage holds a decoder up.
 _BUDGET_S = 5.0
 _BUDGET_S_PER_MB = 10.0
+_LEAST_SPEED = 5.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,7 +63,7 @@ class Decoded:
     @property
     def truncated(self) -> bool:
         """Whether the end that the file declares is missing."""
-        return _is_truncated(self.clip.duration_s, self.declared_s)
+        return is_truncated(self.clip.duration_s, self.declared_s)
 
 
 class AudioStream:
@@ -109,12 +110,13 @@ class AudioStream:
             can, or holds no samples or some that are not finite.
         """
         began_s = time.thread_time()
-        budget_s = _BUDGET_S + _BUDGET_S_PER_MB * self._opened.size_bytes / 1e6
+        most_s = _BUDGET_S_PER_MB * self._opened.size_bytes / 1e6
         n_frames = max(1, _BLOCK_SAMPLES // self.n_channels)
         while len(frames := self._read(n_frames)):
             self.n_samples += len(frames)
             if self.duration_s > self._max_duration_s:
                 raise AudioError(self.name, f"is longer than {self._max_duration_s:g} s")
+            budget_s = _BUDGET_S + min(most_s, self.duration_s / _LEAST_SPEED)
             if time.thread_time() - began_s > budget_s:
                 raise AudioError(
                     self.name,
@@ -140,12 +142,14 @@ class AudioStream:
     @property
     def declared_s(self) -> float:
         """The length the file claims, in seconds; known once all blocks were read."""
-        return _declared_s(self._opened.file, self._opened.head, self.n_samples)
+        file, head = self._opened.file, self._opened.head
+        n = n_declared(file.format, file.frames, file.extra_info, head, self.n_samples)
+        return n / self.sr
 
     @property
     def truncated(self) -> bool:
         """Whether the end that the file declares is missing; known once all blocks were read."""
-        return _is_truncated(self.duration_s, self.declared_s)
+        return is_truncated(self.duration_s, self.declared_s)
 
 
 @contextmanager
@@ -246,7 +250,10 @@ def open_regular(path: Path) -> io.FileIO:
     OSError
         It is no regular file, or cannot be opened.
     """
-    mode = path.stat().st_mode
+    try:
+        mode = path.stat().st_mode
+    except ValueError as error:
+        raise OSError(errno.EINVAL, "its name holds a NUL") from error
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
         raise OSError(errno.EINVAL, "it is no regular file")
     return io.FileIO(path)
@@ -266,7 +273,7 @@ def _open(source: Path | bytes, name: str) -> Iterator[_Opened]:
         start = raw.read(10)
         if not start:
             raise AudioError(name, "is empty (0 bytes)")
-        raw.seek(_id3_size(start))
+        raw.seek(id3_size(start))
         head = raw.read(4096) or start
         size_bytes = raw.seek(0, os.SEEK_END)
         raw.seek(0)
@@ -300,39 +307,6 @@ def _mix(frames: NDArray[np.float32], name: str) -> NDArray[np.float32]:
     if not loudest <= _MAX_AMPLITUDE:
         raise AudioError(name, "holds samples that are not finite numbers, or absurdly large ones")
     return y
-
-
-def _is_truncated(duration_s: float, declared_s: float) -> bool:
-    return duration_s < declared_s * (1 - _LOST_SHARE)
-
-
-def _id3_size(start: bytes) -> int:
-    """Return the length of the ID3v2 tag that `start` opens, 0 where there is none."""
-    if len(start) < 10 or not start.startswith(b"ID3"):
-        return 0
-    a, b, c, d = start[6:10]
-    return 10 + (a << 21 | b << 14 | c << 7 | d)
-
-
-def _declared_s(file: soundfile.SoundFile, head: bytes, n_decoded: int) -> float:
-    """Return the length the file claims.
-
-    libsndfile shortens what the header of a cut wav, au or aiff says, and notes it in its log as
-    "1323588 (should be 441166)"; for an mp3 it repeats the Xing header where there is one and
-    guesses from the bit rate where there is none. A cut Ogg stream lacks its last page.
-    """
-    n_declared = n_decoded
-    if file.format in {"MP3", "MPEG"}:
-        if any(mark in head[:512] for mark in (b"Xing", b"Info", b"VBRI")):
-            n_declared = file.frames
-    elif file.format == "OGG":
-        if "lacks an end-of-stream bit" in file.extra_info:
-            return math.inf
-    else:
-        shortened = re.search(r"(?:data|Size|SSND)\s*: (\d+) \(should be (\d+)\)", file.extra_info)
-        if shortened and int(shortened[2]) > 0:
-            n_declared = round(n_decoded * int(shortened[1]) / int(shortened[2]))
-    return float(n_declared / file.samplerate)
 
 
 def _why_undecodable(source: Path | bytes, error: soundfile.LibsndfileError) -> str:

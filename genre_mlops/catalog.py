@@ -4,13 +4,13 @@ The cache is two tables that all sources share: which content a path had in a ce
 what was read in a content. A file that moved, or a copy, costs no more than its hash.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import BrokenExecutor
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from genre_mlops.datasets.base import Listing
 from genre_mlops.domain import Mapper
+from genre_mlops.errors import DataError
 from genre_mlops.pieces import PieceTable
 from genre_mlops.readings import (
     READING_VERSION,
@@ -19,7 +19,6 @@ from genre_mlops.readings import (
     file_state,
     hash_files,
     read_files,
-    read_files_guarded,
 )
 
 if TYPE_CHECKING:
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
 FILES_PER_TASK = 8
 SAVE_EVERY_FILES = 256
 _HASHES_PER_TASK = 64
-# Tasks that may have been at work when a worker died: the oldest that are not done.
-_SUSPECTS = 16
 # Arrow types of what a content decides: the fields of `Reading`, but for path and time.
 _MEASURED = {
     "sha256": "string",
@@ -69,7 +66,13 @@ def build_catalog(listing: Listing, *, cache: Path, run: Mapper) -> "pd.DataFram
     DataFrame
         Indexed by `track_id`, in the listing's order: `genre`, `group`, `licence` and the fields
         of `Reading`.
+
+    Raises
+    ------
+    DataError
+        A path or another name is not UTF-8.
     """
+    _check_names(listing)
     known = _Known(
         cache / f"readings-v{READING_VERSION}",
         {path: file_state(path) for path in dict.fromkeys(str(t.path) for t in listing.tracks)},
@@ -81,7 +84,7 @@ def build_catalog(listing: Listing, *, cache: Path, run: Mapper) -> "pd.DataFram
             for hashed in run(hash_files, tasks, label="look for moved audio"):
                 known.add_hashes(hashed)
             known.look_up()
-        for readings in _read_surely(_tasks(known.unread(), FILES_PER_TASK), run):
+        for readings in run(read_files, _tasks(known.unread(), FILES_PER_TASK), label="read audio"):
             known.add(readings)
     finally:
         known.save()
@@ -93,18 +96,14 @@ def _tasks(paths: Sequence[str], n: int) -> list[tuple[str, ...]]:
     return [tuple(paths[i : i + n]) for i in range(0, len(paths), n)]
 
 
-def _read_surely(tasks: Iterable[tuple[str, ...]], run: Mapper) -> Iterator[list[Reading]]:
-    """Read files in tasks; a worker that dies takes no more than the file it died of."""
-    waiting = dict.fromkeys(tasks)
-    while waiting:
-        try:
-            for readings in run(read_files, list(waiting), label="read audio"):
-                del waiting[tuple(reading.path for reading in readings)]
-                yield readings
-        except BrokenExecutor:
-            for task in list(waiting)[:_SUSPECTS]:
-                del waiting[task]
-                yield list(read_files_guarded(task))
+def _check_names(listing: Listing) -> None:
+    """Raise `DataError` where Arrow's tables, which are of Unicode, cannot hold a name."""
+    for track in listing.tracks:
+        for name in (track.track_id, track.path, track.genre, track.group, track.licence):
+            try:
+                str(name).encode()
+            except UnicodeEncodeError as error:
+                raise DataError(f"{str(name)!a}: its name is not UTF-8: rename it") from error
 
 
 class _Known:
@@ -116,7 +115,7 @@ class _Known:
         self._contents = PieceTable(
             folder, "contents", {"content": "string", "size_bytes": "int64", **_MEASURED}
         )
-        self.states = states
+        self.states = dict(states)
         # Path -> content: the key of a row in one of the tables `rows`.
         self.content: dict[str, str] = {}
         self.rows: list[pa.Table] = []
@@ -146,14 +145,11 @@ class _Known:
 
     def add_hashes(self, hashed: Sequence[Reading]) -> None:
         """Learn the contents of files."""
-        found = [reading for reading in hashed if reading.sha256 is not None]
-        self.content |= {reading.path: reading.content for reading in found}
-        self._new_files += found
+        self._learn([reading for reading in hashed if reading.sha256 is not None])
 
     def add(self, readings: Sequence[Reading]) -> None:
         """Learn what was read; from time to time it is saved."""
-        self.content |= {reading.path: reading.content for reading in readings}
-        self._new_files += readings
+        self._learn(readings)
         self._new_rows += readings
         if len(self._new_rows) >= SAVE_EVERY_FILES:
             self.save()
@@ -174,6 +170,13 @@ class _Known:
         """Merge the pieces of the tables where there are many."""
         self._files.tidy()
         self._contents.tidy()
+
+    def _learn(self, readings: Sequence[Reading]) -> None:
+        for reading in readings:
+            self.content[reading.path] = reading.content
+            # It may have changed since the files were listed.
+            self.states[reading.path] = (reading.size_bytes, reading.mtime_ns)
+        self._new_files += readings
 
     def _take(self, rows: "pa.Table") -> None:
         self.rows.append(rows)

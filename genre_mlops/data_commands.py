@@ -147,9 +147,10 @@ def show(source: Source, as_json: AsJson = False) -> None:
 
 
 def _show_file(path: Path, *, as_json: bool) -> None:
-    from genre_mlops.readings import read_file
+    from genre_mlops.readings import read_files
 
-    reading = asdict(read_file(str(path)))
+    (found,) = read_files([str(path)])
+    reading = asdict(found)
     del reading["mtime_ns"]
     reading["fingerprint_words"] = len(reading.pop("fingerprint") or b"") // 4
     if as_json:

@@ -135,15 +135,15 @@ class _Spectra:
     def __init__(self, n_fft: int) -> None:
         self._n_fft = n_fft
         self._kept: list[NDArray[np.float32]] = []
-        self._n_chunks, self._stride = 0, 1
+        self._n_chunks, self._every = 0, 1
 
     def add(self, chunks: NDArray[np.float32]) -> None:
-        first = -self._n_chunks % self._stride
+        first = -self._n_chunks % self._every
         self._n_chunks += len(chunks)
-        self._kept.extend(self._power(chunks[first :: self._stride, : self._n_fft]))
+        self._kept.extend(self._power(chunks[first :: self._every, : self._n_fft]))
         while len(self._kept) > _MAX_SPECTRA:
             self._kept = self._kept[::2]
-            self._stride *= 2
+            self._every *= 2
 
     def highest_line(self, rest: NDArray[np.float32]) -> float:
         """Return the frequency of the highest line that carries anything, in shares of `sr`.

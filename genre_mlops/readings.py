@@ -1,24 +1,30 @@
 """What is in one audio file, or why it cannot be used."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass
-from multiprocessing import get_context
+import signal
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from genre_mlops.apart import LIMIT_SIGNAL, Apart, EndedError
 from genre_mlops.audio import UNDECODABLE_SUFFIXES, open_regular, stream
 from genre_mlops.errors import AudioError
 from genre_mlops.fingerprint import FINGERPRINT_VERSION, Fingerprinter
 from genre_mlops.levels import LevelMeter
-from genre_mlops.processes import quiet_stderr
 
 # What is longer is not read to its end.
 LONGEST_S = 3_600.0
 # Raise the first number where the same file would give another reading.
-READING_VERSION = f"2-f{FINGERPRINT_VERSION}"
+READING_VERSION = f"3-f{FINGERPRINT_VERSION}"
+# Computing time after which a decoder is taken to hang; `stream` gives up long before, where the
+# decoder returns to it.
+_LIMIT_S = 30.0
+_LIMIT_S_PER_MB = 10.0
+_CHANGED = "changed while it was read; run again"
+# A file is to blame for these; other signals come from elsewhere.
+_CRASHES = {signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE, signal.SIGILL}
+_apart = Apart()
 
 State = tuple[int, int]
 """Size in bytes and time of change in ns: a file that has both as before is taken for unchanged."""
@@ -66,7 +72,8 @@ def file_state(path: str) -> State:
     """Return size in bytes and time of change in ns since 1970; -1 where there is no such file."""
     try:
         status = Path(path).stat()
-    except OSError:
+    # A name with a NUL is not even looked for.
+    except (OSError, ValueError):
         return -1, -1
     return status.st_size, status.st_mtime_ns
 
@@ -77,24 +84,28 @@ def hash_files(paths: Sequence[str]) -> list[Reading]:
 
 
 def read_files(paths: Sequence[str]) -> list[Reading]:
-    """Read some files; what is wrong with one is in its row."""
-    # The mp3 decoder writes its warnings past Python.
-    with quiet_stderr():
-        return [read_file(path) for path in paths]
+    """Read some files in a process of their own; what is wrong with one is in its row."""
+    return [_read_apart(path) for path in paths]
 
 
-def read_files_guarded(paths: Sequence[str]) -> Iterator[Reading]:
-    """Read some files in a process of their own; one that kills it gets that for a reason."""
-    waiting = list(paths)
-    while waiting:
-        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-            try:
-                while waiting:
-                    yield from pool.submit(read_files, waiting[:1]).result()
-                    del waiting[0]
-            except BrokenProcessPool:
-                path = waiting.pop(0)
-                yield Reading(path, *file_state(path), error="crashes the decoder")
+def _read_apart(path: str) -> Reading:
+    """Read a file where it can crash its decoder, or hold it for ever, and harm nothing else."""
+    state = file_state(path)
+    limit_s = _LIMIT_S + _LIMIT_S_PER_MB * max(0, state[0]) / 1e6
+    try:
+        return _apart.call(read_file, path, limit_s=limit_s)
+    except EndedError as ended:
+        if ended.signal == LIMIT_SIGNAL:
+            fault = f"takes too long to decode: given up after {limit_s:.0f} s of computing"
+        elif ended.signal in _CRASHES:
+            fault = "crashes the decoder"
+        else:
+            return Reading(path, *state, error=f"cannot be read now: {ended}; run again")
+    # It may do so whenever it is read: with its hash it is remembered, and not read again.
+    hashed = _hash_file(path)
+    if hashed.sha256 is None or (hashed.size_bytes, hashed.mtime_ns) != state:
+        return Reading(path, *state, error=hashed.error or _CHANGED)
+    return replace(hashed, error=fault)
 
 
 def read_file(path: str) -> Reading:
@@ -110,7 +121,7 @@ def read_file(path: str) -> Reading:
             return Reading(path, *state, error=error.reason)
         found = {"error": error.reason}
     if file_state(path) != state:
-        return Reading(path, *state, error="changed while it was read; run again")
+        return Reading(path, *state, error=_CHANGED)
     return Reading(path, *state, sha256=hashed.sha256, **found)
 
 

@@ -1,7 +1,9 @@
 """Damaged audio files, the same for the same seed, and what else a music folder may hold."""
 
+import hashlib
 import io
 import os
+import signal
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from genre_mlops.readings import Reading, read_file
 from tests.music import tune
 
 # Suffix, libsndfile's format, its subtype.
@@ -132,10 +135,12 @@ DAMAGES: tuple[Damage, ...] = (
 DAMAGE_NAMES = {damage.__name__ for damage in (*DAMAGES, spoil_floats, empty)}
 
 
-def make_damaged(folder: Path, *, n_files: int, seed: int) -> dict[str, str]:
+def make_damaged(
+    folder: Path, *, n_files: int, seed: int, duration_s: float = 1.5
+) -> dict[str, str]:
     """Write damaged files; their names -> the damage."""
     rng = np.random.default_rng(seed)
-    good = good_files()
+    good = good_files(duration_s)
     folder.mkdir(parents=True)
     made = {}
     for i in range(n_files):
@@ -191,3 +196,14 @@ def make_odd_things(folder: Path) -> dict[str, str]:
     (folder / "far").mkdir()
     (folder / "far" / "up").symlink_to(folder)
     return made
+
+
+def ends_its_process(path: str) -> Reading:
+    """Read a file as bad decoders do: crash, hang where no Python runs, be killed from outside."""
+    if path.endswith("1.wav"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    if path.endswith("3.wav"):
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if path.endswith("4.wav"):
+        hashlib.pbkdf2_hmac("sha256", b"", b"", 2_000_000_000)
+    return read_file(path)

@@ -2,7 +2,7 @@
 
 The catalog is built in a process of its own, whose memory is limited and which a watchdog ends
 when one file keeps it for 10 s, even inside the decoder. For more files of other seeds:
-python -m tests.fuzz.test_damaged N_FILES SEED
+python -m tests.fuzz.test_damaged N_FILES SEED [DURATION_S]
 """
 
 import faulthandler
@@ -101,9 +101,10 @@ def table(made: dict[str, str], rows: dict[str, dict]) -> str:
     return "\n".join(["", *lines, ""])
 
 
-def fuzz(root: Path, *, n_files: int, seed: int) -> str:
+def fuzz(root: Path, *, n_files: int, seed: int, duration_s: float = 1.5) -> str:
     """Make damaged files, build their catalog and check every row."""
-    made = make_damaged(root / "music" / "damaged", n_files=n_files, seed=seed)
+    folder = root / "music" / "damaged"
+    made = make_damaged(folder, n_files=n_files, seed=seed, duration_s=duration_s)
     rows, _ = outcomes(root / "music", root / "workspace")
     assert rows.keys() == {f"damaged/{name}" for name in made}
     for row in rows.values():
@@ -125,6 +126,13 @@ def test_damaged_files_end_with_a_reason_or_accepted(tmp_path: Path):
     assert sum(ends[2::3]) > 50
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_long_files_that_are_damaged_keep_nobody_waiting(tmp_path: Path):
+    # The largest have 2.6 MB.
+    sys.stdout.write(fuzz(tmp_path, n_files=36, seed=1, duration_s=30))
+
+
 @pytest.mark.timeout(60)
 def test_what_is_no_plain_file_has_a_reason(tmp_path: Path):
     made = make_odd_things(tmp_path / "music" / "odd")
@@ -144,4 +152,7 @@ if __name__ == "__main__":
         build(Path(sys.argv[2]), Path(sys.argv[3]))
     else:
         with tempfile.TemporaryDirectory() as folder:
-            sys.stdout.write(fuzz(Path(folder), n_files=int(sys.argv[1]), seed=int(sys.argv[2])))
+            n_files, seed, *durations_s = map(int, sys.argv[1:])
+            duration_s = durations_s[0] if durations_s else 1.5
+            outcome = fuzz(Path(folder), n_files=n_files, seed=seed, duration_s=duration_s)
+            sys.stdout.write(outcome)

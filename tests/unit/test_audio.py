@@ -31,10 +31,11 @@ def test_the_mix_is_the_mean_of_the_channels(tmp_path: Path):
     np.testing.assert_allclose(decoded.clip.y, channels.mean(axis=1), atol=1e-7)
 
 
-@pytest.mark.parametrize("suffix", [".wav", ".au", ".aiff", ".ogg", ".mp3"])
+@pytest.mark.parametrize("suffix", [".wav", ".rf64", ".w64", ".au", ".aiff", ".ogg", ".mp3"])
 def test_a_lost_end_is_noticed(tmp_path: Path, suffix: str):
     path = write_tune(tmp_path / f"a{suffix}", seed=2, duration_s=9)
     whole = path.read_bytes()
+    assert not decode(path).truncated
     path.write_bytes(whole[: len(whole) // 2])
     decoded = decode(path)
     assert decoded.truncated
@@ -117,9 +118,19 @@ def test_the_blocks_are_the_clip_and_none_is_large(tmp_path: Path, suffix: str, 
     np.testing.assert_array_equal(np.concatenate(blocks), decoded.clip.y)
 
 
-def test_what_computes_for_ever_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        # Much time for few bytes, and for little sound.
+        ("_BUDGET_S_PER_MB", 0.0),
+        ("_LEAST_SPEED", 1e9),
+    ],
+)
+def test_what_computes_for_ever_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: float
+):
     path = write_tune(tmp_path / "a.wav", seed=1, duration_s=21, sr=32_000)
-    monkeypatch.setattr(audio, "_BUDGET_S_PER_MB", 0.0)
+    monkeypatch.setattr(audio, name, value)
     assert decode(path).clip.duration_s == 21
     monkeypatch.setattr(audio, "_BUDGET_S", 0.0)
     with pytest.raises(AudioError, match=r"takes too long to decode: given up .* s of computing"):

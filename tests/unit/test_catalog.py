@@ -1,4 +1,3 @@
-import os
 import signal
 import subprocess
 import sys
@@ -10,15 +9,16 @@ import pytest
 import soundfile
 
 from genre_mlops import catalog, readings
+from genre_mlops.apart import Apart, EndedError
 from genre_mlops.audio import decode
 from genre_mlops.catalog import build_catalog
 from genre_mlops.datasets.base import Listing
 from genre_mlops.datasets.folder import FolderDataset
 from genre_mlops.domain import Track, sequential
-from genre_mlops.engine import Engine, stop_workers
+from genre_mlops.errors import DataError
 from genre_mlops.fingerprint import fingerprint
 from genre_mlops.readings import Reading, read_file
-from tests.damage import make_odd_things
+from tests.damage import ends_its_process, make_odd_things
 from tests.music import write_tune
 
 
@@ -250,24 +250,63 @@ def test_two_at_once_do_no_harm(music: FolderDataset, tmp_path: Path):
     assert [frame.equals(last) for frame in found.values()] == [True] * 4
 
 
-def kill_on_file_3(paths):
-    """What a decoder does that crashes."""
-    if any(path.endswith("3.wav") for path in paths):
-        os.kill(os.getpid(), signal.SIGSEGV)
-    return readings.read_files(paths)
-
-
-@pytest.mark.slow
-def test_a_file_that_kills_its_worker_costs_itself_only(
+def test_a_file_that_ends_its_decoder_costs_itself_only_and_is_not_read_again(
     music: FolderDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    from tests.unit import test_catalog as importable
+    monkeypatch.setattr(readings, "_LIMIT_S", 0.3)
+    monkeypatch.setattr(readings, "_LIMIT_S_PER_MB", 0.0)
+    monkeypatch.setattr(readings, "read_file", ends_its_process)
+    first, second = Counting(), Counting()
+    found = build_catalog(music.listing(), cache=tmp_path / "cache", run=first)
+    assert found["error"].dropna().to_dict() == {
+        "a/4.wav": "takes too long to decode: given up after 0 s of computing",
+        "b/1.wav": "cannot be read now: its process ended (SIGKILL); run again",
+        "b/3.wav": "crashes the decoder",
+    }
+    assert len(first.read) == 6
+    assert build_catalog(music.listing(), cache=tmp_path / "cache", run=second).equals(found)
+    assert second.read == ["1.wav"]
 
-    monkeypatch.setattr(catalog, "FILES_PER_TASK", 2)
-    monkeypatch.setattr(catalog, "read_files", importable.kill_on_file_3)
-    monkeypatch.setattr(readings, "read_files", importable.kill_on_file_3)
-    try:
-        found = build_catalog(music.listing(), cache=tmp_path / "cache", run=Engine(2).map)
-    finally:
-        stop_workers()
-    assert found["error"].dropna().to_dict() == {"b/3.wav": "crashes the decoder"}
+
+def test_a_crash_is_not_held_against_what_took_the_files_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    path = write_tune(tmp_path / "3.wav", seed=1)
+
+    def crashes_and_changes(*args: object, **kwargs: object) -> Reading:
+        write_tune(path, seed=2, duration_s=2)
+        raise EndedError(-signal.SIGSEGV)
+
+    monkeypatch.setattr(Apart, "call", crashes_and_changes)
+    (found,) = readings.read_files([str(path)])
+    assert (found.error, found.sha256) == ("changed while it was read; run again", None)
+
+
+def test_the_state_in_a_row_is_that_of_what_was_read(
+    music: FolderDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    path = music.root / "b" / "1.wav"
+
+    def changes_first(function, items, *, label):
+        write_tune(path, seed=9, duration_s=1.7, sr=8_000)
+        return sequential(function, items, label=label)
+
+    found = build_catalog(music.listing(), cache=tmp_path / "cache", run=changes_first)
+    row = found.loc["b/1.wav"]
+    assert row["duration_s"] == 1.7
+    assert (row["size_bytes"], row["mtime_ns"]) == readings.file_state(str(path))
+    again = Counting()
+    assert build_catalog(music.listing(), cache=tmp_path / "cache", run=again).equals(found)
+    assert again.read == []
+
+
+def test_a_name_with_a_nul_has_a_reason(tmp_path: Path):
+    listing = Listing((Track("a", tmp_path / "a\0.wav", "rock"),))
+    found = build_catalog(listing, cache=tmp_path / "cache", run=sequential)
+    assert found.at["a", "error"] == "cannot be read: its name holds a NUL"
+
+
+def test_a_name_that_is_not_unicode_is_shown_escaped(tmp_path: Path):
+    listing = Listing((Track("a", tmp_path / "caf\udce9" / "a.wav", "rock"),))
+    with pytest.raises(DataError, match=r"caf\\udce9/a\.wav': its name is not UTF-8: rename it"):
+        build_catalog(listing, cache=tmp_path / "cache", run=sequential)
