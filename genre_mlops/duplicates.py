@@ -26,13 +26,19 @@ MIN_OVERLAP_S = 4.0
 """Seconds of words that both tracks have, so about 5 s of audio: less is no evidence."""
 MIN_VOTES = 3
 """Words shared at one offset, give or take a hop, that make two tracks worth comparing."""
+MAX_TURNS = 4
+"""Of one word's places in one track, so many count: a loop brings its words back at each turn,
+they would vote for as many offsets, and leave no links to other tracks."""
 MAX_LINKS = 32
 """Of one word's places in all tracks, each is paired with so many next ones: with many copies of
 one recording the number of pairs grows with the copies, not with their square."""
 MAX_PLACES = 1_024
 """A word at more places than this tells little, and each is paired with the next one only."""
 
-_OFFSETS_TRIED = 3
+Words = NDArray[np.uint32]
+Integers = NDArray[np.int64]
+
+_OFFSETS_TRIED = 16
 _PART_BITS = 3
 _PLACE_BITS = 32 + _PART_BITS
 _BLOCK_WORDS = 1 << 18
@@ -52,10 +58,10 @@ class Candidates:
         Words shared there or one hop later.
     """
 
-    first: NDArray[np.int64]
-    second: NDArray[np.int64]
-    offset: NDArray[np.int64]
-    votes: NDArray[np.int64]
+    first: Integers
+    second: Integers
+    offset: Integers
+    votes: Integers
 
 
 class Match(NamedTuple):
@@ -104,8 +110,8 @@ def find_duplicates(
     starts = np.cumsum([0, *map(len, tracks)], dtype=np.int64)
     rows = []
     for first, second, offsets in _by_pair(propose(words, starts)):
-        match = _best_match(tracks[first], tracks[second], offsets)
-        if match.similarity >= 1 - max_bit_error_rate:
+        match = _best_match(tracks[first], tracks[second], offsets, 1 - max_bit_error_rate)
+        if match:
             rows.append((ordered.index[first], ordered.index[second], *match))
     # Objects, not pandas' text: a file's name may be no UTF-8.
     frame = pd.DataFrame(rows, columns=["first", "second", *Match._fields], dtype=object)
@@ -148,12 +154,11 @@ def clusters(pairs: "pd.DataFrame", track_ids: Iterable[str]) -> "pd.Series[Any]
     graph = coo_array((np.ones(len(pairs), np.int8), (ends[0], ends[1])), (n_tracks, n_tracks))
     _, component = connected_components(graph, directed=False)
     _, smallest, sizes = np.unique(component, return_index=True, return_counts=True)
-    names = ordered.to_numpy()[smallest[component]]
-    names = np.where(sizes[component] > 1, names, None)
+    names = np.where(sizes[component] > 1, ordered.to_numpy()[smallest[component]], None)
     return pd.Series(names, index=ordered, dtype=object, name="duplicate_cluster").loc[index]
 
 
-def propose(words: NDArray[np.uint32], starts: NDArray[np.int64]) -> Candidates:
+def propose(words: Words, starts: Integers) -> Candidates:
     """Find pairs of tracks that share words at one offset, by an inverted index.
 
     Cost grows with the number of words and of what they share, not of pairs. The index is made
@@ -184,27 +189,29 @@ def propose(words: NDArray[np.uint32], starts: NDArray[np.int64]) -> Candidates:
     return Candidates(*np.divmod(pair, n_tracks), offset - span // 2, n_near[enough])
 
 
-def _count_votes(
-    words: NDArray[np.uint32], starts: NDArray[np.int64], span: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _count_votes(words: Words, starts: Integers, span: int) -> tuple[Integers, Integers]:
     """Return the keys of pairs and offsets that share words, sorted, and how many they share."""
     n_tracks = len(starts) - 1
     begins = _begins(words, starts)
     track_of = np.repeat(np.arange(n_tracks, dtype=np.int32), np.diff(starts))
-    keys, votes = [], []
+    keys, counts = [], []
     for part in range(1 << _PART_BITS):
-        left, right = _links(_places(words, begins, part))
+        left, right = _links(_places(words, begins, part), track_of)
         first, second = track_of[left].astype(np.int64), track_of[right].astype(np.int64)
         offset = (left - starts[first]) - (right - starts[second]) + span // 2
         key = ((first * n_tracks + second) * span + offset)[first != second]
         seen, n_seen = np.unique(key, return_counts=True)
         keys.append(seen)
-        votes.append(n_seen.astype(np.int32))
+        counts.append(n_seen.astype(np.int32))
     del begins, track_of
-    return _sums(np.concatenate(keys), np.concatenate(votes))
+    key, n_votes = np.concatenate(keys), np.concatenate(counts)
+    order = np.argsort(key)
+    key, n_votes = key[order], n_votes[order]
+    of_key = np.flatnonzero(np.diff(key, prepend=-1))
+    return key[of_key], np.add.reduceat(n_votes, of_key, dtype=np.int64)
 
 
-def _begins(words: NDArray[np.uint32], starts: NDArray[np.int64]) -> NDArray[np.bool_]:
+def _begins(words: Words, starts: Integers) -> NDArray[np.bool_]:
     """Say which words are indexed: where one begins that tells something, however long it lasts."""
     begins = np.ones(len(words), np.bool_)
     begins[1:] = words[1:] != words[:-1]
@@ -213,7 +220,7 @@ def _begins(words: NDArray[np.uint32], starts: NDArray[np.int64]) -> NDArray[np.
     return begins
 
 
-def _places(words: NDArray[np.uint32], begins: NDArray[np.bool_], part: int) -> NDArray[np.uint64]:
+def _places(words: Words, begins: NDArray[np.bool_], part: int) -> NDArray[np.uint64]:
     """Return word and place of one part of the index as one number each, sorted."""
     found = [np.empty(0, np.uint64)]
     # In blocks that fit a processor's cache.
@@ -228,12 +235,16 @@ def _places(words: NDArray[np.uint32], begins: NDArray[np.bool_], part: int) -> 
     return keys
 
 
-def _links(keys: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _links(keys: NDArray[np.uint64], track_of: NDArray[np.int32]) -> tuple[Integers, Integers]:
     """Return pairs of places of the same word, the earlier place first."""
     word = keys >> np.uint64(_PLACE_BITS)
     place = (keys & np.uint64((1 << _PLACE_BITS) - 1)).astype(np.int64)
-    bounds = np.flatnonzero(np.diff(word, prepend=word[:1] + 1, append=word[-1:] + 1))
-    n_places = np.diff(bounds)
+    track = track_of[place]
+    few = np.ones(len(word), np.bool_)
+    few[MAX_TURNS:] = word[MAX_TURNS:] != word[:-MAX_TURNS]
+    few[MAX_TURNS:] |= track[MAX_TURNS:] != track[:-MAX_TURNS]
+    word, place = word[few], place[few]
+    n_places = np.diff(np.flatnonzero(np.diff(word, prepend=word[:1] + 1, append=word[-1:] + 1)))
     kept = np.repeat(n_places > 1, n_places)
     common = np.repeat(n_places > MAX_PLACES, n_places)[kept]
     word, place = word[kept], place[kept]
@@ -248,62 +259,46 @@ def _links(keys: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.int6
     return np.concatenate(left), np.concatenate(right)
 
 
-def _sums(
-    key: NDArray[np.int64], n: NDArray[np.int32]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return each key once, sorted, and the sum of its numbers."""
-    order = np.argsort(key)
-    key, total = key[order], np.cumsum(n[order], dtype=np.int64)
-    last = np.flatnonzero(np.diff(key, append=-1))
-    return key[last], np.diff(total[last], prepend=0)
-
-
-def _as_words(track_id: Hashable, value: object) -> NDArray[np.uint32]:
-    if isinstance(value, bytes):
-        if len(value) % 4:
-            raise DataError(
-                f"{track_id}: a fingerprint of {len(value)} bytes, expected a multiple of 4"
-            )
-        return np.frombuffer(value, "<u4")
+def _as_words(track_id: Hashable, value: object) -> Words:
     if isinstance(value, np.ndarray):
         return value.astype(np.uint32, copy=False)
-    return np.empty(0, np.uint32)
+    if not isinstance(value, bytes):
+        return np.empty(0, np.uint32)
+    if len(value) % 4:
+        raise DataError(f"{track_id}: a fingerprint of {len(value)} bytes, no multiple of 4")
+    return np.frombuffer(value, "<u4")
 
 
 def _by_pair(candidates: Candidates) -> Iterator[tuple[int, int, list[int]]]:
     """Yield each pair once, with the offsets of most votes."""
-    order = np.lexsort((-candidates.votes, candidates.second, candidates.first))
-    rows = zip(
-        candidates.first[order].tolist(),
-        candidates.second[order].tolist(),
-        candidates.offset[order].tolist(),
-        strict=True,
-    )
+    c = candidates
+    order = np.lexsort((np.abs(c.offset), -c.votes, c.second, c.first))
+    columns = (column[order].tolist() for column in (c.first, c.second, c.offset))
+    rows = zip(*columns, strict=True)
     for (first, second), group in itertools.groupby(rows, key=lambda row: row[:2]):
         yield first, second, [offset for *_, offset in itertools.islice(group, _OFFSETS_TRIED)]
 
 
 def _best_match(
-    first: NDArray[np.uint32], second: NDArray[np.uint32], offsets: Iterable[int]
-) -> Match:
-    """Compare at the offsets and one hop later; return the most similar."""
-    tried = sorted({offset + later for offset in offsets for later in (0, 1)})
-    return max((_compare(first, second, offset) for offset in tried), key=_rank)
+    first: Words, second: Words, offsets: Iterable[int], min_similarity: float
+) -> Match | None:
+    """Compare at the offsets and one hop later, and as whole copies; None if nowhere alike.
+
+    Music that repeats is alike at many offsets: the best is where most agrees beyond chance.
+    """
+    tried = sorted({-1, 0, 1, *(offset + later for offset in offsets for later in (0, 1))})
+    matches = (_compare(first, second, offset) for offset in tried)
+    alike = [match for match in matches if match.similarity >= min_similarity]
+    return max(alike, key=lambda m: m.overlap_s * (m.similarity - 0.5), default=None)
 
 
-def _rank(match: Match) -> tuple[float, float]:
-    return match.similarity, match.overlap_s
-
-
-def _compare(first: NDArray[np.uint32], second: NDArray[np.uint32], offset: int) -> Match:
+def _compare(first: Words, second: Words, offset: int) -> Match:
     """Compare all words that both have where the second begins at word `offset` of the first."""
     a, b = first[max(0, offset) :], second[max(0, -offset) :]
-    n_words = min(len(a), len(b))
-    a, b = a[:n_words], b[:n_words]
+    a, b = a[: len(b)], b[: len(a)]
     compared = (a != NOTHING) & (b != NOTHING)
     n_compared = int(np.count_nonzero(compared))
     if n_compared * HOP_S < MIN_OVERLAP_S:
         return Match(offset * HOP_S, n_compared * HOP_S, 0.0)
     n_errors = int(np.bitwise_count(a ^ b)[compared].sum(dtype=np.int64))
-    similarity = 1 - n_errors / (N_BITS * n_compared)
-    return Match(offset * HOP_S, n_compared * HOP_S, similarity)
+    return Match(offset * HOP_S, n_compared * HOP_S, 1 - n_errors / (N_BITS * n_compared))

@@ -158,6 +158,34 @@ def test_a_chorus_that_comes_twice_does_not_mislead():
     assert pair.offset_s == 0
 
 
+@settings(deadline=None, max_examples=30)
+@given(st.integers(100, 200), st.integers(2, 40), st.integers(1, 60), st.integers(0, 200))
+def test_whatever_repeats_an_equal_track_is_found_as_a_whole(
+    n_before: int, n_loop: int, n_turns: int, n_after: int
+):
+    before, loop, after = (made_words(n, i) for i, n in enumerate((n_before, n_loop, n_after)))
+    track = np.concatenate([before, np.tile(loop, n_turns), after])
+    (pair,) = find_duplicates(pd.Series({"a": track, "b": track})).itertuples()
+    assert (pair.offset_s, pair.similarity) == (0, 1)
+    assert pair.overlap_s == pytest.approx(len(track) * HOP_S)
+
+
+def test_the_larger_match_goes_before_the_more_exact_one():
+    loop, middle = np.tile(made_words(10, 0), 20), made_words(200, 1)
+    tracks = {
+        "a": np.concatenate([loop, middle, loop]),
+        "b": np.concatenate([loop, damaged(middle, error_rate=0.2), loop]),
+    }
+    # Where the last loop of one meets the first of the other, they are equal.
+    (pair,) = find_duplicates(pd.Series(tracks)).itertuples()
+    assert pair.offset_s == 0
+
+
+def test_a_loop_leaves_links_to_other_tracks():
+    loop = np.tile(made_words(10, 0), 40)
+    assert len(pairs_of(dict.fromkeys("abcdefgh", loop))) == 8 * 7 / 2
+
+
 def test_an_excerpt_of_an_hour_is_found():
     hour = made_words(77_500, 0)
     tracks = {"hour": hour, "minute": damaged(hour[50_000:51_300], error_rate=0.15)}
@@ -351,3 +379,21 @@ def test_a_loop_copied_is_found(demo: dict[str, Audio], tmp_path: Path):
     # Which turn of the loop is met, nobody can tell.
     assert (pair.offset_s + 1) % 2 == pytest.approx(1, abs=0.1)
     assert pair.similarity > 0.9
+
+
+@pytest.mark.parametrize("period_s", [10 * HOP_S, 0.375])
+@pytest.mark.parametrize("copy", [None, MP3_64], ids=["equal", "mp3 64 kb/s"])
+def test_music_around_a_loop_is_found(
+    period_s: float, copy: Callable[..., Audio] | None, demo: dict[str, Audio], tmp_path: Path
+):
+    (before, sr), (after, _) = list(demo.values())[:2]
+    n_loop = round(period_s * sr)
+    decay = np.exp(-np.arange(n_loop) / (0.05 * sr))
+    hit = 0.1 * np.random.default_rng(3).standard_normal(n_loop) * decay
+    loop = np.tile(hit, round(18 / period_s))
+    y = np.concatenate([before[: 6 * sr], loop, after[: 6 * sr]]).astype(np.float32)
+    copied = copy((y, sr), folder=tmp_path) if copy else (y, sr)
+    tracks = {"a": fingerprint(Clip("a", y, sr)), "b": fingerprint(Clip("b", *copied))}
+    (pair,) = find_duplicates(pd.Series(tracks)).itertuples()
+    assert pair.offset_s == pytest.approx(0, abs=0.1)
+    assert pair.similarity > 0.85
