@@ -171,19 +171,23 @@ def test_whatever_repeats_an_equal_track_is_found_as_a_whole(
 
 
 def test_the_larger_match_goes_before_the_more_exact_one():
-    loop, middle = np.tile(made_words(10, 0), 20), made_words(200, 1)
-    tracks = {
-        "a": np.concatenate([loop, middle, loop]),
-        "b": np.concatenate([loop, damaged(middle, error_rate=0.2), loop]),
-    }
-    # Where the last loop of one meets the first of the other, they are equal.
-    (pair,) = find_duplicates(pd.Series(tracks)).itertuples()
+    song = made_words(300, 0)
+    longer = np.concatenate([damaged(song, error_rate=0.15), song[:100]])
+    (pair,) = find_duplicates(pd.Series({"a": song, "b": longer})).itertuples()
     assert pair.offset_s == 0
+    assert pair.overlap_s == pytest.approx(300 * HOP_S)
 
 
 def test_a_loop_leaves_links_to_other_tracks():
     loop = np.tile(made_words(10, 0), 40)
     assert len(pairs_of(dict.fromkeys("abcdefgh", loop))) == 8 * 7 / 2
+
+
+def test_any_number_of_equal_loops_is_one_cluster():
+    loop = np.tile(made_words(10, 0), 10)
+    pairs = find_duplicates(pd.Series({f"{i:04d}": loop for i in range(MAX_PLACES // 3)}))
+    assert len(pairs) == MAX_PLACES // 3 - 1
+    assert not pairs["offset_s"].any()
 
 
 def test_an_excerpt_of_an_hour_is_found():
