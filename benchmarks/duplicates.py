@@ -40,7 +40,7 @@ from genre_mlops.audio import decode
 from genre_mlops.datasets.demo import DemoDataset
 from genre_mlops.datasets.folder import FolderDataset
 from genre_mlops.domain import Track
-from genre_mlops.duplicates import MAX_BIT_ERROR_RATE, find_duplicates
+from genre_mlops.duplicates import MAX_BIT_ERROR_RATE, MIN_OVERLAP_S, find_duplicates
 from genre_mlops.engine import Engine
 from genre_mlops.fingerprint import HOP_S, fingerprint
 from genre_mlops.processes import quiet_stderr
@@ -49,7 +49,6 @@ ORIGINAL = "original"
 EXTRA_EVERY = 10
 """Of the demo tracks, one in so many is copied in the ways that were not asked for, too."""
 SIZES = (10_000, 30_000, 100_000)
-MIN_OVERLAP_S = 4.0
 MADE_BITS = 27
 """Of made-up words: the 32 of real ones are not independent. Nine words were shared among the 2,415
 pairs of 70 real recordings of 30 s, as many as chance gives words of 27 random bits."""
@@ -78,24 +77,20 @@ def mp3(kbps: int) -> Callable[[Path, Audio], Path]:
     return write
 
 
-def ogg(stem: Path, audio: Audio) -> Path:
-    """Write Ogg Vorbis at the encoder's usual quality."""
-    path = stem.with_suffix(".ogg")
-    soundfile.write(path, *audio, format="OGG", subtype="VORBIS")
+def plainly(stem: Path, audio: Audio, *, suffix: str, subtype: str) -> Path:
+    """Write as the library does when it is asked for nothing more."""
+    path = stem.with_suffix(suffix)
+    soundfile.write(path, *audio, subtype=subtype)
     return path
 
 
-def wav(stem: Path, audio: Audio) -> Path:
-    """Write 16-bit PCM."""
-    path = stem.with_suffix(".wav")
-    soundfile.write(path, *audio, subtype="PCM_16")
-    return path
+ogg = partial(plainly, suffix=".ogg", subtype="VORBIS")
+wav = partial(plainly, suffix=".wav", subtype="PCM_16")
 
 
 def quieter(audio: Audio) -> Audio:
     """Take 12 dB off."""
-    y, sr = audio
-    return y * np.float32(10 ** (-12 / 20)), sr
+    return audio[0] * np.float32(10 ** (-12 / 20)), audio[1]
 
 
 def stereo(audio: Audio) -> Audio:
@@ -190,8 +185,7 @@ def measure(item: tuple[Track, bool], fpcalc: str | None) -> Measured:
 def by_chromaprint(fpcalc: str, path: Path) -> tuple[Words, float]:
     """Return Chromaprint's words and the CPU time of its process in seconds."""
     told, took_s = children_cpu([fpcalc, "-raw", "-json", "-length", "0", str(path)])
-    words = np.array(json.loads(told)["fingerprint"], np.int64).astype(np.uint32)
-    return words, took_s
+    return np.array(json.loads(told)["fingerprint"], np.int64).astype(np.uint32), took_s
 
 
 def children_cpu(command: Sequence[str]) -> tuple[bytes, float]:
@@ -218,8 +212,8 @@ def report(name: str, rows: Sequence[Measured]) -> None:
         print(f"  {kind:34}{recall:>15}{false:>13}{worst:>18}")
     _, false = found(everything)
     print(f"  all of the first {len(KINDS)} kinds at once: {false} false pairs")
-    closest = most_alike([row.ours[ORIGINAL] for row in rows], round(MIN_OVERLAP_S / HOP_S))
-    similarity, a, b = closest
+    words = [row.ours[ORIGINAL] for row in rows]
+    similarity, a, b = most_alike(words, round(MIN_OVERLAP_S / HOP_S))
     print(
         f"  most alike of different recordings, at any offset: {similarity:.3f} "
         f"({rows[a].track_id}, {rows[b].track_id})"
@@ -258,9 +252,8 @@ def most_alike(tracks: Sequence[Words], min_words: int) -> tuple[float, int, int
         product = np.einsum("kf,jkf->jf", spectra[i].conj(), spectra[i + 1 :])
         agreement = scipy.fft.irfft(product, n_fft)
         n_words = scipy.fft.irfft(lengths[i].conj() * lengths[i + 1 :], n_fft).round()
-        similarity = np.where(
-            n_words >= min_words, 0.5 + agreement / (64 * np.maximum(n_words, 1)), 0
-        )
+        similarity = 0.5 + agreement / (64 * np.maximum(n_words, 1))
+        similarity[n_words < min_words] = 0
         j, _ = np.unravel_index(similarity.argmax(), similarity.shape)
         best = max(best, (float(similarity[j].max()), i, i + 1 + int(j)))
     return best
