@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Sources of audio: list, fetch, verify, show.", no_args_is_help=True)
 
+_PASSED_OVER_SHOWN = 10
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 Source = Annotated[
     str, typer.Argument(help="A source's name, a folder, a table, or NAME:PATH.", metavar="SOURCE")
@@ -114,6 +116,10 @@ def verify(
     else:
         _tell_checksums(checked)
         _tell_checks(found)
+        if listing.passed_over:
+            _say(f"passed over: {len(listing.passed_over)} files")
+            for name in listing.passed_over[:_PASSED_OVER_SHOWN]:
+                _say(f"  {name}")
         if report:
             out.print(f"report: {report / REPORT}", markup=False, soft_wrap=True)
     if not checked.passed or found.refusals:
@@ -211,6 +217,8 @@ def _tell_checks(found: "Inspection") -> None:
         return
     n_genres = found.usable["genre"].nunique()
     _say(f"checks: {len(found.usable)} usable tracks of {n_genres} genres, split: {found.scheme}")
+    if found.n_left_out:
+        _say(f"left out: {found.n_left_out} files that the split {found.scheme} does not name")
     if found.quarantined:
         _say(f"set aside: {len(found.quarantined)} files")
         _print(found.quarantined)

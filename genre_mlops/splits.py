@@ -61,7 +61,8 @@ def join_groups(
         Equal for tracks that are joined by groups and ties over any number of steps. A track of
         no group goes by its content: its name decides nothing.
     """
-    own = tracks["sha256"]
+    # A file that could not be opened has no content; it is set aside, and joins nothing.
+    own = tracks["sha256"].where(tracks["sha256"].notna(), tracks.index.to_series())
     if by_group:
         own = tracks["group"].where(tracks["group"].notna(), own)
     root: dict[str, str] = {}

@@ -277,7 +277,8 @@ def set_rules(config: QualityConfig, *, shares_groups: bool = False) -> list[Rul
             (len(SPLITS), None),
             lambda row: (
                 f"genre {row['genre']} is in {row['n_splits_of_genre']} of {len(SPLITS)} splits: "
-                "no way was found to deal its groups whole; another split.seed may find one"
+                "files are missing, or its groups could not be dealt whole (another split.seed "
+                "may do it)"
             ),
             "set",
         ),

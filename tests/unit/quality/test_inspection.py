@@ -124,6 +124,16 @@ def test_a_warning_is_told_and_nothing_comes_of_it(column: str, value: float, ca
     assert ": a/2: has" in caplog.text
 
 
+def test_a_file_that_could_not_be_opened_is_set_aside_like_any_other():
+    catalog = good_catalog()
+    missing = ["sha256", "pcm_sha256", "sr", "duration_s", "rms_dbfs", "truncated"]
+    catalog.loc["a/2", missing] = None
+    catalog.loc["a/2", "error"] = "cannot be read: Permission denied"
+    found = look(catalog)
+    assert found.quarantined == {"a/2": "cannot be read: Permission denied"}
+    found.raise_if_refused()
+
+
 def test_severities_follow_the_config():
     catalog = good_catalog()
     catalog.loc["a/2", "bandwidth_hz"] = 3_900.0
