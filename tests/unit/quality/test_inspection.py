@@ -126,7 +126,7 @@ def test_a_warning_is_told_and_nothing_comes_of_it(column: str, value: float, ca
 
 def test_a_file_that_could_not_be_opened_is_set_aside_like_any_other():
     catalog = good_catalog()
-    missing = ["sha256", "pcm_sha256", "sr", "duration_s", "rms_dbfs", "truncated"]
+    missing = ["sha256", "pcm_sha256", "duration_s", "rms_dbfs"]
     catalog.loc["a/2", missing] = None
     catalog.loc["a/2", "error"] = "cannot be read: Permission denied"
     found = look(catalog)
