@@ -1,6 +1,5 @@
 """Every setting of the pipeline with its unit, range and default, and how overrides are read."""
 
-import difflib
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
@@ -11,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from genre_mlops.errors import ConfigError
+from genre_mlops.wording import did_you_mean
 
 Hz = Annotated[float, Field(ge=0)]
 Seconds = Annotated[float, Field(gt=0)]
@@ -34,7 +34,7 @@ class Section(BaseModel):
 class DataConfig(Section):
     """What goes in."""
 
-    dataset: str = "demo"
+    dataset: Annotated[str, Field(min_length=1)] = "demo"
     """A source's name (`genre-mlops data list`), the path of a folder or a table, or NAME:PATH for
     a copy of a source that is here already."""
     demo_tracks: Annotated[int, Field(ge=30, le=100_000)] = 160
@@ -273,9 +273,7 @@ def _put(tree: dict[str, Any], dotted: str, value: object) -> None:
 
 
 def _unknown(dotted: str) -> str:
-    close = difflib.get_close_matches(dotted, Config().flat(), n=1, cutoff=0.5)
-    hint = f"; did you mean {close[0]}?" if close else ""
-    return f"unknown setting {dotted}{hint}"
+    return f"unknown setting {dotted}{did_you_mean(dotted, Config().flat())}"
 
 
 def _checked(tree: dict[str, Any]) -> Config:

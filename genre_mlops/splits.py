@@ -1,6 +1,5 @@
 """Which tracks train, validate and test: by track, whole groups, stratified, with a digest."""
 
-import difflib
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING
 from genre_mlops.config import SplitConfig
 from genre_mlops.datasets.base import PublishedSplit
 from genre_mlops.errors import ConfigError, DataError
+from genre_mlops.wording import did_you_mean
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,10 +33,9 @@ def choose_scheme(scheme: str, published: Mapping[str, PublishedSplit]) -> str:
     if scheme == AUTO:
         return next(iter(published), GROUPED)
     if scheme not in known:
-        close = difflib.get_close_matches(scheme, known, n=1)
-        hint = f"; did you mean {close[0]}?" if close else ""
         raise ConfigError(
-            f"split.scheme: this source has no split {scheme!r}, only {', '.join(known)}{hint}"
+            f"split.scheme: this source has no split {scheme!r}, only {', '.join(known)}"
+            f"{did_you_mean(scheme, known)}"
         )
     return scheme
 

@@ -1,6 +1,6 @@
 """Columns derived from the catalog for the rules: what a row shares with other rows, in words."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import TYPE_CHECKING, Any
 
 from genre_mlops.splits import SPLITS
@@ -86,6 +86,27 @@ def with_leaks(usable: "pd.DataFrame", pairs: "pd.DataFrame") -> "pd.DataFrame":
     )
 
 
+def with_left_out_genres(files: "pd.DataFrame", named: Container[str]) -> "pd.DataFrame":
+    """Add `left_out_genre`: said of every file of a genre of which no file is named, else null.
+
+    Parameters
+    ----------
+    files : DataFrame
+        Indexed by `track_id`, with `genre`.
+    named : container of str
+        The tracks that a published split names.
+    """
+    is_named = files.index.to_series().map(lambda track_id: track_id in named)
+    lost = files[~is_named.groupby(files["genre"]).transform("any")]
+    return _with_texts(
+        files,
+        left_out_genre={
+            str(track_id): f"the split has no file of the genre {genre}"
+            for track_id, genre in lost["genre"].items()
+        },
+    )
+
+
 def with_reasons(catalog: "pd.DataFrame", reasons: Mapping[str, list[str]]) -> "pd.DataFrame":
     """Add `reason`: why a row is set aside, else null."""
     return _with_texts(catalog, reason={t: "; ".join(texts) for t, texts in reasons.items()})
@@ -99,10 +120,20 @@ def shared_keys(usable: "pd.DataFrame", column: str) -> "pd.DataFrame":
     DataFrame [index=value, columns=train, validation, test]
         How many tracks each split has of it.
     """
-    keyed = usable[usable[column].notna()]
-    counts = keyed.groupby([column, "split"]).size().unstack(fill_value=0)
-    counts = counts.reindex(columns=list(SPLITS), fill_value=0)
+    counts = split_counts(usable, column)
     return counts[counts.gt(0).sum(axis=1) > 1]
+
+
+def split_counts(usable: "pd.DataFrame", column: str) -> "pd.DataFrame":
+    """Return how many tracks each split has of each value of a column.
+
+    Returns
+    -------
+    DataFrame [index=value, columns=train, validation, test]
+        Without tracks for which the column is null.
+    """
+    counts = usable.groupby([column, "split"]).size().unstack(fill_value=0)
+    return counts.reindex(columns=list(SPLITS), fill_value=0)
 
 
 def _shared(usable: "pd.DataFrame", column: str, form: str) -> dict[str, str]:

@@ -17,6 +17,7 @@ from genre_mlops.errors import DataError
 from genre_mlops.quality import columns, rules
 from genre_mlops.quality.data_docs import data_docs_page
 from genre_mlops.quality.lines import in_lines
+from genre_mlops.quality.rule import UNITS, Rule
 from genre_mlops.quality.severities import check_severities, with_severities
 from genre_mlops.quality.suites import Check, run_suite
 from genre_mlops.splits import KFOLD, OURS, assign_splits, choose_scheme, join_groups, split_parts
@@ -133,7 +134,7 @@ class Inspection:
                     "column": check.rule.column,
                     "expectation": check.rule.expectation,
                     "arguments": check.rule.arguments,
-                    "unit": rules.UNITS.get(check.rule.column, ""),
+                    "unit": UNITS.get(check.rule.column, ""),
                     "scope": check.rule.scope,
                     "severity": check.rule.severity,
                     "passed": check.passed,
@@ -244,6 +245,8 @@ def inspect(
     good = sieve.ask("genres", columns.with_genre_counts(good), rules.genre_rules(quality))
     if own is None:
         good = sieve.ask("groups", good, rules.group_rules(split_parts(split)))
+    else:
+        sieve.run("left out", columns.with_left_out_genres(files, own.of), rules.left_out_rules())
     good = good.assign(split=assign_splits(good, split, own) if len(good) else [])
     shares_groups = own.shares_groups if own else not split.by_group
     asked_of_set = rules.set_rules(quality, shares_groups=shares_groups)
@@ -267,14 +270,14 @@ class _Sieve:
     checks: list[Check]
     outcomes: list[Any]
 
-    def run(self, name: str, frame: "pd.DataFrame", asked: list[rules.Rule]) -> list[Check]:
+    def run(self, name: str, frame: "pd.DataFrame", asked: list[Rule]) -> list[Check]:
         """Check a frame."""
         found, outcome = run_suite(name, frame, with_severities(asked, self.config))
         self.checks.extend(found)
         self.outcomes.append(outcome)
         return found
 
-    def ask(self, name: str, frame: "pd.DataFrame", asked: list[rules.Rule]) -> "pd.DataFrame":
+    def ask(self, name: str, frame: "pd.DataFrame", asked: list[Rule]) -> "pd.DataFrame":
         """Check a frame and return the rows of which nothing critical is wrong."""
         for check in self.run(name, frame, asked):
             if check.rule.severity == "critical":

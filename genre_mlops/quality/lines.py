@@ -3,6 +3,8 @@
 from collections import defaultdict
 from collections.abc import Mapping
 
+from genre_mlops.wording import printable
+
 OFFENDERS_SHOWN = 20
 # More files than this with one and the same reason share a line.
 _ALIKE = 5
@@ -17,6 +19,11 @@ def in_lines(offenders: Mapping[str, str], *, n_shown: int = OFFENDERS_SHOWN) ->
         Track -> what is wrong with it.
     n_shown : int
         Lines at the most; the last one says how many tracks have none.
+
+    Returns
+    -------
+    list of str
+        What a name holds beside letters is in escapes: a line is a line.
     """
     alike: dict[str, list[str]] = defaultdict(list)
     for track, why in offenders.items():
@@ -27,6 +34,6 @@ def in_lines(offenders: Mapping[str, str], *, n_shown: int = OFFENDERS_SHOWN) ->
             told.append((f"{tracks[0]} and {len(tracks) - 1} more: {why}", len(tracks)))
         else:
             told += [(f"{track}: {why}", 1) for track in tracks]
-    lines = [line for line, _ in told[:n_shown]]
+    lines = [printable(line) for line, _ in told[:n_shown]]
     n_more = sum(n for _, n in told[n_shown:])
     return [*lines, f"and {n_more} more, in the quality report"] if n_more else lines

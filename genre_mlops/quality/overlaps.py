@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from genre_mlops.quality.columns import split_counts
 from genre_mlops.splits import SPLITS
 
 if TYPE_CHECKING:
@@ -157,9 +158,7 @@ def leakage(used: "pd.DataFrame") -> list[Leakage]:
 
 
 def _leakage(used: "pd.DataFrame", column: str, what: str) -> Leakage:
-    keyed = used[used[column].notna()]
-    counts = keyed.groupby([column, "split"]).size().unstack(fill_value=0)
-    there = counts.reindex(columns=list(SPLITS), fill_value=0).to_numpy(dtype=np.int64) > 0
+    there = split_counts(used, column).to_numpy(dtype=np.int64) > 0
     shared = there.T.astype(np.int64) @ there.astype(np.int64)
     rows = [(name, [int(n) for n in row]) for name, row in zip(SPLITS, shared, strict=True)]
     return Leakage(what, rows, int(np.count_nonzero(there.sum(axis=1) > 1)))

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 from genre_mlops.datasets.base import Dataset, Listing
 from genre_mlops.quality import charts, overlaps
 from genre_mlops.quality.charts import Histogram, histogram, number, shares
-from genre_mlops.quality.columns import shared_keys
+from genre_mlops.quality.columns import shared_keys, split_counts
 from genre_mlops.quality.inspection import Inspection
-from genre_mlops.quality.rules import UNITS
+from genre_mlops.quality.rule import UNITS
 from genre_mlops.quality.suites import Check
 from genre_mlops.splits import SPLITS
+from genre_mlops.wording import printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -127,12 +128,8 @@ def quality_report(
 
 
 def shown_name(name: object) -> str:
-    """Return a file's name or a genre as one line: what cannot be seen is written as an escape.
-
-    Line breaks would break a table, and marks of writing direction would show one name as another.
-    The middle of a very long name is left out.
-    """
-    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(name))
+    """Return a file's name or a genre as one line, without the middle of a very long one."""
+    text = printable(name)
     if len(text) <= NAME_LENGTH:
         return text
     half = NAME_LENGTH // 2 - 1
@@ -141,9 +138,7 @@ def shown_name(name: object) -> str:
 
 def shown_text(sentence: object) -> str:
     """Return a sentence, which may hold names, as one line of bounded length."""
-    text = "".join(
-        c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(sentence)
-    )
+    text = printable(sentence)
     return text if len(text) <= TEXT_LENGTH else f"{text[:TEXT_LENGTH]} …"
 
 
@@ -195,8 +190,7 @@ def _leaks_of(check: Check, leaks: Sequence[overlaps.Leak]) -> list[overlaps.Lea
 
 def _bars(used: "pd.DataFrame") -> list[_Bar]:
     """Return a bar for each genre, the largest first."""
-    counts = used.groupby(["genre", "split"]).size().unstack(fill_value=0)
-    counts = counts.reindex(columns=list(SPLITS), fill_value=0)
+    counts = split_counts(used, "genre")
     totals = counts.sum(axis=1).sort_values(ascending=False, kind="stable")
     most = int(totals.max()) if len(totals) else 0
     return [

@@ -1,99 +1,17 @@
-"""What is asked of files, genres and the set, as data: each rule becomes an expectation.
-
-A rule looks at one column of the catalog (some are derived, in `columns`) so that Great
-Expectations' own expectations do, and says in words what is wrong with a row that fails it.
-"""
-
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+"""What is asked of files, genres and the set."""
 
 from genre_mlops.config import QualityConfig
+from genre_mlops.quality.rule import Rule, between, none_of
 from genre_mlops.splits import SPLITS
 
-Scope = Literal["row", "set"]
-Severity = Literal["critical", "warning"]
-Row = Mapping[str, Any]
-UNITS = {
-    "duration_s": "s",
-    "sr": "Hz",
-    "bandwidth_hz": "Hz",
-    "rms_dbfs": "dBFS",
-    "silence_share": "share of time",
-    "clipping_share": "share of samples",
-    "dc_offset": "of full scale",
-    "reason": "share of files",
-    "n_tracks_of_genre": "tracks",
-    "n_groups_of_genre": "groups",
-    "n_splits_of_genre": "splits",
-    "genre": "genres",
-}
-"""Of the limits of rules on a column."""
-
 _SPLIT_ANEW = "split.scheme=grouped splits anew, with groups and duplicates on one side"
-
-
-@dataclass(frozen=True)
-class Rule:
-    """One thing asked of a column.
-
-    Attributes
-    ----------
-    name : str
-        For people, reports and metrics: lower case, no blanks.
-    column : str
-        The column looked at.
-    expectation : str
-        The name of a class of `great_expectations.expectations`.
-    arguments : dict
-        The expectation's own, beside the column.
-    sentence : callable of a row
-        What is wrong with a row that fails.
-    scope : "row" or "set"
-        A row that fails is set aside; a set that fails is refused as a whole.
-    severity : "critical" or "warning"
-        A warning is told, and nothing comes of it.
-    words : str
-        What is expected, for people; needed where the column is one that says what is wrong.
-    cure : str
-        What can be done about it.
-    """
-
-    name: str
-    column: str
-    expectation: str
-    arguments: dict[str, Any]
-    sentence: Callable[[Row], str]
-    scope: Scope = "row"
-    severity: Severity = "critical"
-    words: str = ""
-    cure: str = ""
-
-    @property
-    def wanted(self) -> str:
-        """What is expected, in words."""
-        return self.words or f"{self.column} {self._limits}"
-
-    @property
-    def _limits(self) -> str:
-        low, high = self.arguments.get("min_value"), self.arguments.get("max_value")
-        match self.expectation:
-            case "ExpectColumnValuesToBeInSet":
-                return f"is {' or '.join(map(str, self.arguments['value_set']))}"
-            case "ExpectColumnUniqueValueCountToBeBetween":
-                return f"has {low} or more different values"
-        if low is None:
-            return f"is {high:g} or less"
-        if high is None:
-            return f"is {low:g} or more"
-        return f"is {low:g}" if low == high else f"is between {low:g} and {high:g}"
 
 
 def file_rules(config: QualityConfig) -> list[Rule]:
     """Return what is asked of each file; a file that fails is set aside."""
     shortest, longest = config.min_duration_s, config.max_duration_s
     rules = [
-        _none_of("decodable", "error", "the file decodes"),
+        none_of("decodable", "error", "the file decodes"),
         Rule(
             "whole",
             "truncated",
@@ -101,19 +19,19 @@ def file_rules(config: QualityConfig) -> list[Rule]:
             {"value_set": [False]},
             lambda row: f"is truncated: {row['duration_s']:.1f} s decode, the file declares more",
         ),
-        _between(
+        between(
             "duration",
             "duration_s",
             (shortest, longest),
             lambda row: f"is {row['duration_s']:.3g} s long; {shortest:g} to {longest:g} s wanted",
         ),
-        _between(
+        between(
             "sample_rate",
             "sr",
             (config.min_sr, None),
             lambda row: f"is sampled at {row['sr']:.0f} Hz; {config.min_sr} Hz at least",
         ),
-        _between(
+        between(
             "level",
             "rms_dbfs",
             (config.min_rms_dbfs, None),
@@ -121,13 +39,13 @@ def file_rules(config: QualityConfig) -> list[Rule]:
                 f"has a level of {row['rms_dbfs']:.0f} dBFS RMS; {config.min_rms_dbfs:g} at least"
             ),
         ),
-        _between(
+        between(
             "silence",
             "silence_share",
             (None, config.max_silence_share),
             lambda row: f"is silent for {row['silence_share']:.0%} of its length",
         ),
-        _between(
+        between(
             "clipping",
             "clipping_share",
             (None, config.max_clipping_share),
@@ -150,22 +68,18 @@ def file_rules(config: QualityConfig) -> list[Rule]:
 def file_warnings(config: QualityConfig) -> list[Rule]:
     """Return what is worth a warning about a file that is used all the same."""
     return [
-        replace(
-            _between(
-                "dc_offset",
-                "dc_offset",
-                (-config.max_dc_offset, config.max_dc_offset),
-                lambda row: f"has a DC offset of {row['dc_offset']:.3f} of full scale",
-            ),
+        between(
+            "dc_offset",
+            "dc_offset",
+            (-config.max_dc_offset, config.max_dc_offset),
+            lambda row: f"has a DC offset of {row['dc_offset']:.3f} of full scale",
             severity="warning",
         ),
-        replace(
-            _between(
-                "bandwidth",
-                "bandwidth_hz",
-                (config.min_bandwidth_hz, None),
-                lambda row: f"has nothing above {row['bandwidth_hz']:.0f} Hz",
-            ),
+        between(
+            "bandwidth",
+            "bandwidth_hz",
+            (config.min_bandwidth_hz, None),
+            lambda row: f"has nothing above {row['bandwidth_hz']:.0f} Hz",
             severity="warning",
         ),
     ]
@@ -178,15 +92,15 @@ def copy_rules(config: QualityConfig) -> list[Rule]:
     files are set aside, and the set is refused unless the config says otherwise.
     """
     return [
-        _none_of(
+        none_of(
             "one_genre_a_recording",
             "label_conflict",
             "no recording is there under two genres",
             scope="set" if config.label_conflicts == "refuse" else "row",
             cure="correct the labels, or quality.label_conflicts=set_aside sets such files aside",
         ),
-        _none_of("unique_content", "copy_of", "every recording is there once"),
-        _none_of(
+        none_of("unique_content", "copy_of", "every recording is there once"),
+        none_of(
             "one_genre_a_cluster",
             "near_conflict",
             "near-duplicates have one genre",
@@ -199,7 +113,7 @@ def genre_rules(config: QualityConfig) -> list[Rule]:
     """Return what is asked of each genre; the files of one that fails are set aside."""
     fewest = config.min_tracks_per_genre
     return [
-        _between(
+        between(
             "tracks_per_genre",
             "n_tracks_of_genre",
             (fewest, None),
@@ -214,7 +128,7 @@ def genre_rules(config: QualityConfig) -> list[Rule]:
 def group_rules(n_parts: int) -> list[Rule]:
     """Return what is asked of each genre's groups, which are to be dealt to so many parts."""
     return [
-        _between(
+        between(
             "groups_per_genre",
             "n_groups_of_genre",
             (n_parts, None),
@@ -249,7 +163,7 @@ def set_rules(config: QualityConfig, *, shares_groups: bool = False) -> list[Rul
             ),
             "set",
         ),
-        _none_of(
+        none_of(
             "group_in_one_split",
             "shared_group",
             "a group (an artist, an album) is in one split",
@@ -257,21 +171,21 @@ def set_rules(config: QualityConfig, *, shares_groups: bool = False) -> list[Rul
             severity="warning" if shares_groups else "critical",
             cure=_SPLIT_ANEW,
         ),
-        _none_of(
+        none_of(
             "content_in_one_split",
             "leaked_copy",
             "copies of a recording are in one split",
             scope="set",
             cure=_SPLIT_ANEW,
         ),
-        _none_of(
+        none_of(
             "duplicates_in_one_split",
             "leak",
             "near-duplicates are in one split",
             scope="set",
             cure=_SPLIT_ANEW,
         ),
-        _between(
+        between(
             "genre_in_every_split",
             "n_splits_of_genre",
             (len(SPLITS), None),
@@ -280,8 +194,25 @@ def set_rules(config: QualityConfig, *, shares_groups: bool = False) -> list[Rul
                 "files are missing, or its groups could not be dealt whole (another split.seed "
                 "may do it)"
             ),
-            "set",
+            scope="set",
         ),
+    ]
+
+
+def left_out_rules() -> list[Rule]:
+    """Return what is asked of all files where a published split is taken, also of those not in it.
+
+    A split may leave files out; that it leaves out a genre whole is seldom meant.
+    """
+    return [
+        none_of(
+            "genre_in_the_split",
+            "left_out_genre",
+            "the published split has files of every genre",
+            scope="set",
+            severity="warning",
+            cure=_SPLIT_ANEW,
+        )
     ]
 
 
@@ -300,38 +231,3 @@ def collection_rules(config: QualityConfig) -> list[Rule]:
             cure="mend the files, or raise quality.max_quarantined_share",
         )
     ]
-
-
-def _none_of(
-    name: str,
-    column: str,
-    words: str,
-    *,
-    scope: Scope = "row",
-    severity: Severity = "critical",
-    cure: str = "",
-) -> Rule:
-    """Return a rule on a column that says what is wrong with a row, or nothing."""
-    return Rule(
-        name,
-        column,
-        "ExpectColumnValuesToBeNull",
-        {},
-        lambda row: str(row[column]),
-        scope,
-        severity,
-        words,
-        cure,
-    )
-
-
-def _between(
-    name: str,
-    column: str,
-    limits: tuple[float | None, float | None],
-    sentence: Callable[[Row], str],
-    scope: Scope = "row",
-) -> Rule:
-    low, high = limits
-    arguments = {"min_value": low, "max_value": high}
-    return Rule(name, column, "ExpectColumnValuesToBeBetween", arguments, sentence, scope)

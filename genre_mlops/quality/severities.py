@@ -1,13 +1,13 @@
 """Which checks are critical and which only warn, where the config says otherwise than the rules."""
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import replace
 
 from genre_mlops.config import QualityConfig
 from genre_mlops.errors import ConfigError
 from genre_mlops.quality import rules
-from genre_mlops.quality.rules import Rule
+from genre_mlops.quality.rule import Rule
+from genre_mlops.wording import did_you_mean
 
 NEEDED = frozenset(
     {"decodable", "genres", "tracks_per_genre", "groups_per_genre", "genre_in_every_split"}
@@ -44,6 +44,7 @@ def check_severities(config: QualityConfig) -> None:
             rules.genre_rules(config),
             rules.group_rules(1),
             rules.set_rules(config),
+            rules.left_out_rules(),
             rules.collection_rules(config),
         )
         for rule in asked
@@ -51,9 +52,9 @@ def check_severities(config: QualityConfig) -> None:
     for key, names in (("critical", config.critical), ("warn_only", config.warn_only)):
         for name in names:
             if name not in known:
-                close = difflib.get_close_matches(name, sorted(known), n=1)
-                hint = f"; did you mean {close[0]}?" if close else ""
-                raise ConfigError(f"quality.{key}: there is no check {name}{hint}")
+                raise ConfigError(
+                    f"quality.{key}: there is no check {name}{did_you_mean(name, known)}"
+                )
     needed = sorted(NEEDED.intersection(config.warn_only))
     if needed:
         raise ConfigError(

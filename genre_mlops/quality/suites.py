@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
-from genre_mlops.quality.rules import Row, Rule
+from genre_mlops.quality.rule import Row, Rule
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -317,6 +317,25 @@ def test_files_that_a_published_split_leaves_out_are_counted_and_not_judged():
     assert found.as_json()["left_out_files"] == 1
 
 
+def test_a_genre_that_a_published_split_leaves_out_whole_is_a_warning_that_names_it():
+    catalog = good_catalog()
+    catalog.loc[["b/1", "b/2"], "genre"] = "jazz"
+    catalog.loc["a/4", "genre"] = "dub"
+    of = six_six(test="5", validation="0")
+    for track_id in ("b/1", "b/2", "a/3"):
+        del of[track_id]
+    found = look_at_split(catalog, of)
+    (check,) = [c for c in found.warnings if c.rule.name == "genre_in_the_split"]
+    assert check.offenders == dict.fromkeys(
+        ("b/1", "b/2"), "the split has no file of the genre jazz"
+    )
+    found.raise_if_refused()
+    assert "genre_in_the_split" not in {c.rule.name for c in look(catalog).checks}
+    strict = QualityConfig(critical=("genre_in_the_split",))
+    with pytest.raises(DataError, match="refused: genre_in_the_split"):
+        checked(catalog, strict, published={"own": PublishedSplit(of)}).raise_if_refused()
+
+
 def test_groups_may_be_let_loose_and_every_place_says_so():
     catalog = good_catalog()
     catalog["group"] = ["one artist"] * 3 + ["another"] * 9
@@ -333,6 +352,10 @@ def test_many_files_with_one_reason_share_a_line():
     lines = ["a/0 and 5 more: is empty", "b/1: is quiet", "b/2: is quiet"]
     assert in_lines(offenders) == lines
     assert in_lines(offenders, n_shown=2) == [*lines[:2], "and 1 more, in the quality report"]
+
+
+def test_a_name_of_two_lines_is_one_line():
+    assert in_lines({"a/b\nerror: c": "is quiet"}) == [r"a/b\nerror: c: is quiet"]
 
 
 def test_a_refusal_says_what_to_do():

@@ -1,0 +1,24 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from genre_mlops.wording import counted, did_you_mean, printable
+
+
+@given(st.text())
+def test_what_is_printed_is_one_line_that_can_be_seen(text: str):
+    shown = printable(text)
+    assert shown.isprintable()
+    assert text.isprintable() == (shown == text)
+
+
+def test_escapes_are_those_of_python():
+    assert printable("a\nb\x1b[31m\u202ec\ud800") == r"a\nb\x1b[31m\u202ec\ud800"
+
+
+def test_what_was_perhaps_meant_is_the_nearest_name():
+    assert did_you_mean("grouppd", ["kfold", "grouped"]) == "; did you mean grouped?"
+    assert did_you_mean("zzz", ["kfold", "grouped"]) == ""
+
+
+def test_one_is_not_many():
+    assert [counted(n, "file") for n in (0, 1, 2_000)] == ["0 files", "1 file", "2,000 files"]
