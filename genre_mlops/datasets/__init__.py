@@ -1,6 +1,5 @@
 """Data sources: one module each, one contract (`base.Dataset`)."""
 
-import difflib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from genre_mlops.datasets.base import Dataset, Listing, PublishedSplit
 from genre_mlops.datasets.folder import FolderDataset
 from genre_mlops.datasets.walk import is_utf8, shown
 from genre_mlops.errors import DataError
+from genre_mlops.wording import did_you_mean
 
 __all__ = ["SOURCES", "Dataset", "Listing", "PublishedSplit", "Source", "is_here", "open_dataset"]
 
@@ -108,7 +108,7 @@ def open_dataset(config: DataConfig, *, root: Path) -> Dataset:
         from genre_mlops.datasets.table import TableDataset
 
         return TableDataset(path)
-    if not path.exists() and (colon or path.name == config.dataset):
+    if not path.exists():
         raise DataError(_unknown(config.dataset, name))
     return FolderDataset(path)
 
@@ -147,10 +147,8 @@ def _open_named(name: str, copy: Path | None, config: DataConfig, root: Path) ->
 
 def _unknown(text: str, name: str) -> str:
     names = [source.name for source in SOURCES]
-    close = difflib.get_close_matches(name, names, n=2, cutoff=0.5)
-    hint = f" (did you mean {' or '.join(close)}?)" if close else ""
     return (
-        f"dataset {text}: no source has this name and there is no such path{hint}; "
-        f"names: {', '.join(names)}; or NAME:PATH, the path of a folder with one subfolder for "
-        "each genre, or of a table (.csv, .parquet)"
+        f"dataset {text}: no source has this name and there is no such path; expected one of "
+        f"{', '.join(names)}, NAME:PATH, a folder with one subfolder for each genre, or a table "
+        f"(.csv, .parquet){did_you_mean(name, names)}"
     )

@@ -18,6 +18,7 @@ from genre_mlops.datasets.archives import (
 )
 from genre_mlops.datasets.base import Dataset, Listing, PublishedSplit
 from genre_mlops.datasets.download import UnreachableError, not_to_be_had
+from genre_mlops.datasets.walk import whole_path
 from genre_mlops.domain import Mapper, Progress, Track, silent
 from genre_mlops.errors import DataError
 
@@ -117,7 +118,7 @@ class FmaDataset(Dataset):
         self._subsets = SIZES[: SIZES.index(size) + 1]
         self._url, self._checksums = url, checksums
         self._audio = f"fma_{size}"
-        self._copy = None if copy is None else copy.expanduser().absolute()
+        self._copy = None if copy is None else whole_path(copy)
         self._folder = self._copy or root / "fma"
         self.local = self._copy is not None
         self.source = str(self._copy) if self._copy else f"{url}{self._audio}.zip"

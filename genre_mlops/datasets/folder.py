@@ -3,9 +3,11 @@
 from pathlib import Path
 
 from genre_mlops.datasets.base import AUDIO_SUFFIXES, Dataset, Listing
-from genre_mlops.datasets.walk import files_below, is_utf8, shown
+from genre_mlops.datasets.walk import files_below, is_utf8, shown, whole_path
 from genre_mlops.domain import Mapper, Progress, Track, silent
 from genre_mlops.errors import DataError
+
+_NAMES_SHOWN = 5
 
 
 class FolderDataset(Dataset):
@@ -32,13 +34,13 @@ class FolderDataset(Dataset):
     licence = "unknown: that of the folder's owner"
 
     def __init__(self, root: Path) -> None:
-        self.root = root.expanduser().absolute()
+        self.root = whole_path(root)
         self.name, self.source = self.root.name, str(self.root)
         if not self.root.is_dir():
             what = "is a file" if self.root.exists() else "does not exist"
             raise DataError(
-                f"dataset {root}: {what}; expected demo, or a folder with one subfolder for "
-                "each genre"
+                f"dataset {root}: {what}; expected a folder with one subfolder for each genre, or "
+                "a table (.csv, .parquet)"
             )
 
     def prepare(self, run: Mapper, progress: Progress = silent) -> None:
@@ -63,12 +65,19 @@ class FolderDataset(Dataset):
             genre, *deeper, _ = relative.parts
             tracks.append(Track(relative.as_posix(), path, genre, deeper[0] if deeper else None))
         if not tracks:
-            raise DataError(
-                f"dataset {self.root}: no audio file in any subfolder; expected "
-                "<genre>/<track>.wav (or .mp3, .flac, .ogg, .au)"
-            )
+            raise DataError(self._why_empty(sorted(passed_over)))
         tracks.sort(key=lambda track: track.track_id)
         return Listing(tuple(tracks), tuple(sorted(passed_over)))
+
+    def _why_empty(self, passed_over: list[str]) -> str:
+        first = ", ".join(passed_over[:_NAMES_SHOWN])
+        more = len(passed_over) - _NAMES_SHOWN
+        rest = f" and {more:,} more" if more > 0 else ""
+        return (
+            f"dataset {self.root}: no audio file in any subfolder; expected <genre>/<track>.wav, "
+            f"or another of {', '.join(sorted(AUDIO_SUFFIXES))}; "
+            f"passed over: {first or 'nothing, the folder is empty'}{rest}"
+        )
 
 
 def _why_passed_over(relative: Path) -> str | None:

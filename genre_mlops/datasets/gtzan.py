@@ -28,6 +28,7 @@ from genre_mlops.datasets.gtzan_index import (
 )
 from genre_mlops.datasets.hubs import hugging_face_url, kaggle_dataset
 from genre_mlops.datasets.verification import WAV_MD5, verify
+from genre_mlops.datasets.walk import whole_path
 from genre_mlops.domain import Mapper, Progress, Track, silent
 from genre_mlops.errors import DataError
 
@@ -74,7 +75,7 @@ class _Gtzan(Dataset):
 
     def __init__(self, root: Path, copy: Path | None = None, *, index: Index | None = None) -> None:
         self._index = gtzan_index() if index is None else index
-        self._copy = None if copy is None else copy.expanduser().absolute()
+        self._copy = None if copy is None else whole_path(copy)
         self._folder = root / self.name
         self._by_hand = self._folder / self._archive
         self.local = self._copy is not None

@@ -3,11 +3,11 @@
 import csv
 import os
 from collections import defaultdict
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from genre_mlops.datasets.base import Dataset, Listing, PublishedSplit
+from genre_mlops.datasets.walk import whole_path
 from genre_mlops.domain import Mapper, Progress, Track, silent
 from genre_mlops.errors import DataError
 
@@ -27,6 +27,10 @@ SPLIT_WORDS = {
 _REQUIRED = ("path", "genre")
 _OPTIONAL = ("group", "split", "licence")
 _PROBLEMS_SHOWN = 5
+_NOT_COMMAS = (";", "\t", "|")
+
+_Problems = dict[int, list[str]]
+"""Row, counted from 1 below the header -> what is wrong with it."""
 
 
 class TableDataset(Dataset):
@@ -52,7 +56,7 @@ class TableDataset(Dataset):
     licence = "unknown: that of the table's owner, or as its licence column says"
 
     def __init__(self, path: Path) -> None:
-        self.path = path.expanduser().absolute()
+        self.path = whole_path(path)
         self.name, self.source = self.path.stem, str(self.path)
         if not self.path.is_file():
             raise DataError(f"dataset {path}: there is no such table")
@@ -71,9 +75,9 @@ class TableDataset(Dataset):
         DataError
             The table cannot be read, lacks a column, or has rows that cannot be used.
         """
-        rows = self._rows()
+        rows, problems = self._rows()
         paths = [Path(os.path.normpath(self.path.parent / text)) for text in rows["path"]]
-        self._refuse_bad(rows, paths)
+        self._refuse_bad(rows, paths, problems)
         ids = self._ids(paths)
         columns = (rows[name] for name in ("genre", "group", "licence"))
         tracks = [
@@ -88,13 +92,16 @@ class TableDataset(Dataset):
         tracks.sort(key=lambda track: track.track_id)
         return Listing(tuple(tracks), splits={"own": PublishedSplit(split)} if split else {})
 
-    def _rows(self) -> "pd.DataFrame":
-        """Return the known columns as text, empty where unknown."""
+    def _rows(self) -> "tuple[pd.DataFrame, _Problems]":
+        """Return the known columns as text, empty where unknown, and what is wrong with rows."""
         import pandas as pd
 
-        is_parquet = self.path.suffix.lower() == ".parquet"
+        problems: _Problems = defaultdict(list)
         try:
-            frame = pd.read_parquet(self.path) if is_parquet else self._read_csv()
+            if self.path.suffix.lower() == ".parquet":
+                frame = pd.read_parquet(self.path)
+            else:
+                frame = self._read_csv(problems)
         except UnicodeDecodeError as error:
             raise DataError(f"dataset {self.path}: is not UTF-8: {error}") from error
         except (OSError, ValueError, csv.Error) as error:
@@ -105,15 +112,18 @@ class TableDataset(Dataset):
         twice = [name for name in (*_REQUIRED, *_OPTIONAL) if names.count(name) > 1]
         if missing or twice:
             what = f"has no column {' or '.join(missing)}" if missing else f"has two: {twice[0]}"
+            other = next((mark for mark in _NOT_COMMAS if len(names) == 1 and mark in names[0]), "")
+            hint = f"; fields are to be separated by commas, not by {other!r}" if other else ""
             raise DataError(
                 f"dataset {self.path}: {what}; expected path and genre, and where wanted "
-                f"{', '.join(_OPTIONAL)}; found {', '.join(names)}"
+                f"{', '.join(_OPTIONAL)}; found {', '.join(names)}{hint}"
             )
         frame = frame.reindex(columns=[*_REQUIRED, *_OPTIONAL])
-        return frame.astype(object).where(frame.notna(), "").map(lambda cell: str(cell).strip())
+        text = frame.astype(object).where(frame.notna(), "").map(lambda cell: str(cell).strip())
+        return text, problems
 
-    def _read_csv(self) -> "pd.DataFrame":
-        """Return all as text; a row with more fields than the header is refused.
+    def _read_csv(self, problems: _Problems) -> "pd.DataFrame":
+        """Return all as text; a row with more fields than the header is a problem.
 
         `pandas.read_csv` takes the first field of such rows for an index: all would be shifted.
         """
@@ -127,22 +137,23 @@ class TableDataset(Dataset):
             raise ValueError("it is empty")
         header, *rows = lines
         n_fields = len(header)
-        self._refuse({
-            n: [f"has {len(row)} fields where the header has {n_fields}"]
-            for n, row in enumerate(rows, start=1) if any(row[n_fields:])
-        })  # fmt: skip
+        for n, row in enumerate(rows, start=1):
+            if any(row[n_fields:]):
+                problems[n].append(f"has {len(row)} fields where the header has {n_fields}")
         cells = [row[:n_fields] + [""] * (n_fields - len(row)) for row in rows]
         return pd.DataFrame(cells, columns=header, dtype=object)
 
-    def _refuse_bad(self, rows: "pd.DataFrame", paths: list[Path]) -> None:
+    def _refuse_bad(self, rows: "pd.DataFrame", paths: list[Path], problems: _Problems) -> None:
         """Refuse rows that cannot be used."""
         if not len(rows):
             raise DataError(f"dataset {self.path}: has no rows")
-        problems: dict[int, list[str]] = defaultdict(list)
         seen: dict[Path, int] = {}
+        misread = set(problems)
         for n, (path, text, genre, word) in enumerate(
             zip(paths, rows["path"], rows["genre"], rows["split"], strict=True), start=1
         ):
+            if n in misread:
+                continue
             if not text:
                 problems[n].append("path is empty")
             elif "\0" in text:
@@ -153,12 +164,8 @@ class TableDataset(Dataset):
                 problems[n].append("genre is empty")
             if word and word.lower() not in SPLIT_WORDS:
                 problems[n].append(f"split {word!r} is none of {', '.join(SPLIT_WORDS)}")
-        self._refuse(problems)
-
-    def _refuse(self, problems: Mapping[int, list[str]]) -> None:
-        """Name bad rows, counted from 1 below the header."""
         if problems:
-            shown = [f"row {n}: {', '.join(what)}" for n, what in problems.items()]
+            shown = [f"row {n}: {', '.join(what)}" for n, what in sorted(problems.items())]
             more = len(shown) - _PROBLEMS_SHOWN
             rest = f"; and {more:,} more rows" if more > 0 else ""
             raise DataError(f"dataset {self.path}: {'; '.join(shown[:_PROBLEMS_SHOWN])}{rest}")

@@ -28,7 +28,7 @@ class Verification:
     changed : mapping of str to (str, str)
         `track_id` -> the checksum expected and the one found, or why there is none.
     unlisted : tuple of str
-        Here without a published checksum.
+        Here without a published checksum; empty where none is published for any file.
     """
 
     n_checked: int
@@ -48,11 +48,13 @@ def verify(dataset: Dataset, run: Mapper) -> Verification:
     Parameters
     ----------
     dataset : Dataset
-        One without checksums has all its files in `unlisted`.
+        Of one without checksums nothing is read.
     run : Mapper
         Where files are read.
     """
     expected = dataset.checksums()
+    if not expected:
+        return Verification(n_checked=0)
     paths = {track.track_id: track.path for track in dataset.listing().tracks}
     known = [(i, path, expected[i]) for i, path in paths.items() if i in expected]
     tasks = [known[i : i + _FILES_PER_TASK] for i in range(0, len(known), _FILES_PER_TASK)]

@@ -17,6 +17,12 @@ def shown(path: Path) -> str:
     return os.fsencode(path.as_posix()).decode("utf-8", "replace")
 
 
+def whole_path(path: Path) -> Path:
+    """Return the absolute path; one with `..` as it is without it, which depends on links."""
+    path = path.expanduser()
+    return path.resolve() if ".." in path.parts else path.absolute()
+
+
 def files_below(root: Path, passed_over: list[str]) -> Iterator[Path]:
     """Yield every file below a folder, through links to folders, each folder once.
 

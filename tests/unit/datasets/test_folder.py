@@ -85,10 +85,24 @@ def test_a_folder_that_is_named_like_audio_is_said_and_entered(tmp_path: Path):
 
 
 def test_what_is_no_data_set_is_said(tmp_path: Path):
-    with pytest.raises(DataError, match="does not exist; expected demo, or a folder"):
+    with pytest.raises(DataError, match=r"no such path; expected one of demo, .* a table"):
         open_dataset(DataConfig(dataset=str(tmp_path / "gone")), root=tmp_path)
     (tmp_path / "file.zip").write_bytes(b"")
     with pytest.raises(DataError, match="is a file; expected"):
         FolderDataset(tmp_path / "file.zip")
-    with pytest.raises(DataError, match="no audio file in any subfolder"):
+    (tmp_path / "a.mp3").write_bytes(b"")
+    with pytest.raises(DataError, match=r"passed over: a.mp3 \(in no genre's folder\), file.zip$"):
         FolderDataset(tmp_path).listing()
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match=r"no audio file in any subfolder.*the folder is empty"):
+        FolderDataset(tmp_path / "empty").listing()
+
+
+def test_the_name_of_a_folder_does_not_depend_on_how_it_is_called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    write_tune(tmp_path / "music" / "rock" / "a.wav", seed=1)
+    monkeypatch.chdir(tmp_path / "music" / "rock")
+    for way in ("..", "../../music", tmp_path / "music" / "rock" / ".."):
+        dataset = FolderDataset(Path(way))
+        assert (dataset.name, dataset.source) == ("music", str(tmp_path / "music"))

@@ -54,6 +54,19 @@ def test_ids_of_files_elsewhere_are_their_paths_and_stay_unique(tmp_path: Path):
     }
 
 
+def test_ids_do_not_depend_on_how_the_table_is_called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "music" / "sub").mkdir(parents=True)
+    here = tmp_path / "music" / "t.csv"
+    here.write_text(f"path,genre\n{tmp_path}/music/a.wav,x\nsub/b.wav,y\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path / "music" / "sub")
+    for way in (here, Path("../t.csv"), here.parent / "sub" / ".." / "t.csv"):
+        listing = TableDataset(way).listing()
+        assert [track.track_id for track in listing.tracks] == ["a.wav", "sub/b.wav"]
+        assert listing.tracks[0].path == tmp_path / "music" / "a.wav"
+
+
 cells = st.text(
     st.characters(codec="utf-8", exclude_categories=["Cc", "Zs", "Zl", "Zp"]), min_size=1
 )
@@ -114,6 +127,9 @@ def test_a_nul_in_a_path_is_a_bad_row(tmp_path: Path):
         ("path,genre,split\na,x,train\nb,x,holdout\n", "row 2: split 'holdout' is none of train"),
         ("path,genre\nx.wav,blues,more\n", "row 1: has 3 fields where the header has 2"),
         ("path,genre\na,x\n\nb,y,,z\nc,x,w\n", "row 2: has 4 fields.*; row 3: has 3 fields"),
+        ("path,genre\na,b,x,y\nc,\n", "row 1: has 4 fields where the header has 2; row 2: genre"),
+        ("path;genre\na;b\n", "found path;genre; fields are to be separated by commas, not by ';'"),
+        ("path\tgenre\na\tb\n", r"separated by commas, not by '\\t'"),
         ('path,genre\na.wav,"x\n', "cannot be read as a table: unexpected end of data"),
         ("path,genre,genre\na,b,c\n", "has two: genre"),
         ("path,genre\n" + ",\n" * 9, r"row 5: path is empty, genre is empty; and 4 more rows"),
