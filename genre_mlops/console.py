@@ -1,5 +1,6 @@
 """What every door shares: logging, progress on the terminal, errors turned into exit codes."""
 
+import errno
 import logging
 import os
 import signal
@@ -23,12 +24,18 @@ from rich.progress import (
 )
 
 from genre_mlops.errors import GenreError
+from genre_mlops.wording import printable
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 _log = logging.getLogger("genre_mlops")
 # In a log a long job says how far it is this often.
 _LOG_EVERY_S = 20.0
+# What the machine refuses. That a file is missing is not among them: it may be our own mistake.
+_REFUSED_BY_MACHINE = frozenset(
+    {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO}
+    | {errno.EEXIST, errno.ENOTDIR}
+)
 
 
 def set_up_logging(console: Console = out) -> None:
@@ -58,7 +65,8 @@ def set_up_logging(console: Console = out) -> None:
 def exit_codes() -> Iterator[None]:
     """Turn errors raised on purpose into one message and their exit code; a request to stop too.
 
-    Inside, SIGTERM raises SystemExit, so that every `with` on the way out is honoured.
+    So are places that cannot be written or read, whoever meets them. Inside, SIGTERM raises
+    SystemExit, so that every `with` on the way out is honoured.
     """
     before = signal.signal(signal.SIGTERM, _stop)
     try:
@@ -66,6 +74,12 @@ def exit_codes() -> Iterator[None]:
     except GenreError as error:
         err.print(f"[red]error:[/red] {_escaped(error)}", soft_wrap=True)
         raise SystemExit(error.exit_code) from error
+    except OSError as error:
+        if error.errno not in _REFUSED_BY_MACHINE:
+            raise
+        where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
+        err.print(f"[red]error:[/red] {_escaped(f'{where}{error.strerror}')}", soft_wrap=True)
+        raise SystemExit(1) from error
     except KeyboardInterrupt:
         err.print("stopped; run the same command to go on")
         raise SystemExit(130) from None
@@ -134,7 +148,8 @@ def _stop(number: int, frame: FrameType | None) -> NoReturn:
     sys.exit(128 + number)
 
 
-def _escaped(error: Exception) -> str:
+def _escaped(message: object) -> str:
+    """Return a message, which may have several lines and hold names, as it is to be seen."""
     from rich.markup import escape
 
-    return escape(str(error))
+    return escape("\n".join(printable(line) for line in str(message).split("\n")))

@@ -1,6 +1,7 @@
 """`genre-mlops data`: list, fetch, verify and show sources of audio."""
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -11,18 +12,17 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from genre_mlops.config import Config, load_config
 from genre_mlops.console import ProgressBars, err, exit_codes, out
-from genre_mlops.datasets import SOURCES, Dataset, Listing, is_here, open_dataset
-from genre_mlops.datasets.base import AUDIO_SUFFIXES
-from genre_mlops.engine import Engine, stop_workers
 from genre_mlops.errors import ConfigError, DataError
-from genre_mlops.settings import Settings
+from genre_mlops.wording import counted, printable
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from genre_mlops.config import Config
+    from genre_mlops.datasets import Dataset, Listing
     from genre_mlops.datasets.verification import Verification
+    from genre_mlops.engine import Engine
     from genre_mlops.quality import Inspection
 
 app = typer.Typer(help="Sources of audio: list, fetch, verify, show.", no_args_is_help=True)
@@ -41,6 +41,8 @@ def list_sources(as_json: AsJson = False) -> None:
 
     Example: genre-mlops data list
     """
+    from genre_mlops.datasets import SOURCES, is_here
+
     root = _root()
     here = {source.name: is_here(source.name, root=root) for source in SOURCES}
     if as_json:
@@ -58,7 +60,7 @@ def list_sources(as_json: AsJson = False) -> None:
             f"{source.n_tracks:,}" if source.n_tracks else "",
             size,
             source.licence,
-            "yes" if here[source.name] else "",
+            "yes" if here[source.name] else "no",
         )
     out.print(table)
     out.print("\nA folder with one subfolder for each genre, or a table, is named by its path.")
@@ -74,7 +76,7 @@ def fetch(source: Source) -> None:
         dataset = _open(source)
         dataset.prepare(engine.map, engine.progress)
         listing = dataset.listing()
-    _say(f"{dataset.name}: {len(listing.tracks)} tracks")
+    _say(f"{dataset.name}: {counted(len(listing.tracks), 'track')}")
     _say(f"licence: {dataset.licence}")
     _say(f'next: genre-mlops data verify {source}, or make run ARGS="-P dataset={source}"')
 
@@ -93,19 +95,20 @@ def verify(
 ) -> None:
     """Compare files with their published checksums, then check them as the pipeline would.
 
-    Ends with exit code 3 if a file is missing or changed, or if the set would be refused. Files
-    that would be set aside are named.
+    Ends with exit code 3 if a published file is missing or changed, or if the set would be
+    refused. Files that would be set aside are named.
 
     Example: genre-mlops data verify ~/music --report report
     """
+    from genre_mlops.config import load_config
     from genre_mlops.datasets.verification import verify as verify_checksums
     from genre_mlops.quality import inspect_listing
     from genre_mlops.quality.evidence import REPORT, write_evidence
 
     with exit_codes(), _at_work() as engine:
         config = load_config(None, overrides.split())
-        if report and report.exists() and not report.is_dir():
-            raise ConfigError(f"--report {report}: is a file; name a folder")
+        if report:
+            _refuse_unwritable(report)
         dataset, listing = _open_here(source, engine, config)
         checked = verify_checksums(dataset, engine.map)
         found = inspect_listing(listing, config, cache=_cache(), run=engine.map)
@@ -116,12 +119,9 @@ def verify(
     else:
         _tell_checksums(checked)
         _tell_checks(found)
-        if listing.passed_over:
-            _say(f"passed over: {len(listing.passed_over)} files")
-            for name in listing.passed_over[:_PASSED_OVER_SHOWN]:
-                _say(f"  {name}")
+        _tell_passed_over(listing, n_shown=_PASSED_OVER_SHOWN)
         if report:
-            out.print(f"report: {report / REPORT}", markup=False, soft_wrap=True)
+            _say(f"report: {report / REPORT}")
     if not checked.passed or found.refusals:
         raise typer.Exit(DataError.exit_code)
 
@@ -133,6 +133,7 @@ def show(source: Source, as_json: AsJson = False) -> None:
     Example: genre-mlops data show song.mp3
     """
     from genre_mlops.catalog import build_catalog
+    from genre_mlops.datasets.base import AUDIO_SUFFIXES
 
     with exit_codes(), _at_work() as engine:
         path = Path(source)
@@ -145,11 +146,12 @@ def show(source: Source, as_json: AsJson = False) -> None:
         typer.echo(json.dumps(rows, indent=2))
         return
     out.print(_as_table(rows))
-    _say(f"\nsource:  {dataset.source}\nlicence: {dataset.licence}")
+    _say("")
+    _say(f"source:  {dataset.source}")
+    _say(f"licence: {dataset.licence}")
     if listing.splits:
         _say(f"splits:  {', '.join(listing.splits)}")
-    if listing.passed_over:
-        _say(f"passed over: {len(listing.passed_over)} files")
+    _tell_passed_over(listing)
 
 
 def _show_file(path: Path, *, as_json: bool) -> None:
@@ -162,12 +164,11 @@ def _show_file(path: Path, *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(reading, indent=2))
     else:
-        table = Table.grid(padding=(0, 2))
+        width = max(map(len, reading))
         for name, value in reading.items():
             if value is not None:
                 text = f"{value:.5g}" if isinstance(value, float) else str(value)
-                table.add_row(Text(name, style="bold"), Text(text))
-        out.print(table)
+                _say(f"{name:<{width}}  {text}")
     if reading["error"]:
         raise typer.Exit(DataError.exit_code)
 
@@ -193,17 +194,17 @@ def _as_table(rows: list[dict[str, Any]]) -> Table:
     for name, value in rows[0].items():
         table.add_column(name, justify="left" if isinstance(value, str) else "right")
     for row in rows:
-        table.add_row(*(Text(str(value)) for value in row.values()))
+        table.add_row(*(Text(printable(value)) for value in row.values()))
     return table
 
 
 def _tell_checksums(checked: "Verification") -> None:
     if not checked.n_checked and not checked.missing:
-        out.print("checksums: none published for these files")
+        _say("checksums: none published for these files")
         return
-    out.print(
-        f"checksums: {checked.n_checked} files compared, {len(checked.changed)} changed, "
-        f"{len(checked.missing)} missing, {len(checked.unlisted)} not in the list"
+    _say(
+        f"checksums: {counted(checked.n_checked, 'file')} compared, {len(checked.changed)} "
+        f"changed, {len(checked.missing)} missing, {len(checked.unlisted)} not in the list"
     )
     _print(dict.fromkeys(checked.missing, "is missing"))
     _print({track: f"expected {a}, found {b}" for track, (a, b) in checked.changed.items()})
@@ -216,15 +217,26 @@ def _tell_checks(found: "Inspection") -> None:
             _say(f"  {line}")
         return
     n_genres = found.usable["genre"].nunique()
-    _say(f"checks: {len(found.usable)} usable tracks of {n_genres} genres, split: {found.scheme}")
+    n_usable = counted(len(found.usable), "usable track")
+    _say(f"checks: {n_usable} of {n_genres} genres, split: {found.scheme}")
     if found.n_left_out:
-        _say(f"left out: {found.n_left_out} files that the split {found.scheme} does not name")
+        n_left_out = counted(found.n_left_out, "file")
+        _say(f"left out: {n_left_out} that the split {found.scheme} does not name")
     if found.quarantined:
-        _say(f"set aside: {len(found.quarantined)} files")
+        _say(f"set aside: {counted(len(found.quarantined), 'file')}")
         _print(found.quarantined)
     for check in found.warnings:
-        _say(f"warning: {check.rule.name}: {check.n_failed} files")
+        _say(f"warning: {check.rule.name}: {counted(check.n_failed, 'file')}")
         _print(check.offenders)
+
+
+def _tell_passed_over(listing: "Listing", *, n_shown: int = 0) -> None:
+    if listing.passed_over:
+        _say(f"passed over: {counted(len(listing.passed_over), 'file')}")
+        for name in listing.passed_over[:n_shown]:
+            _say(f"  {name}")
+        if n_shown and len(listing.passed_over) > n_shown:
+            _say(f"  and {len(listing.passed_over) - n_shown:,} more")
 
 
 def _print(offenders: Mapping[str, str]) -> None:
@@ -235,12 +247,26 @@ def _print(offenders: Mapping[str, str]) -> None:
 
 
 def _say(text: str) -> None:
-    # Names of files may hold what rich takes for markup.
-    out.print(text, markup=False, soft_wrap=True)
+    # Names of files may hold what rich takes for markup, and line breaks.
+    out.print(printable(text), markup=False, soft_wrap=True)
+
+
+def _refuse_unwritable(report: Path) -> None:
+    """Make the folder, or say before anything is read that it cannot be."""
+    if report.exists() and not report.is_dir():
+        raise ConfigError(f"--report {report}: is a file; name a folder")
+    try:
+        report.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"--report {report}: cannot be made: {error.strerror}") from error
+    if not os.access(report, os.W_OK):
+        raise ConfigError(f"--report {report}: cannot be written to")
 
 
 @contextmanager
-def _at_work() -> Iterator[Engine]:
+def _at_work() -> Iterator["Engine"]:
+    from genre_mlops.engine import Engine, stop_workers
+
     with ProgressBars(err) as progress:
         try:
             yield Engine(progress=progress)
@@ -248,14 +274,17 @@ def _at_work() -> Iterator[Engine]:
             stop_workers()
 
 
-def _open(source: str, config: Config | None = None) -> Dataset:
+def _open(source: str, config: "Config | None" = None) -> "Dataset":
+    from genre_mlops.config import Config
+    from genre_mlops.datasets import open_dataset
+
     chosen = (config or Config()).override({"data.dataset": source})
     return open_dataset(chosen.data, root=_root())
 
 
 def _open_here(
-    source: str, engine: Engine, config: Config | None = None
-) -> tuple[Dataset, Listing]:
+    source: str, engine: "Engine", config: "Config | None" = None
+) -> "tuple[Dataset, Listing]":
     """Open a source without asking any network."""
     dataset = _open(source, config)
     if dataset.local:
@@ -264,8 +293,14 @@ def _open_here(
 
 
 def _root() -> Path:
-    return Settings().workspace / "datasets"
+    return _workspace() / "datasets"
 
 
 def _cache() -> Path:
-    return Settings().workspace / "catalogs"
+    return _workspace() / "catalogs"
+
+
+def _workspace() -> Path:
+    from genre_mlops.settings import Settings
+
+    return Settings().workspace

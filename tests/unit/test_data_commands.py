@@ -36,7 +36,8 @@ def test_list_names_every_source_and_which_is_here(workspace: Path):
     assert not any(row["here"] for row in rows.values())
     assert rows["gtzan"]["download_bytes"] == 1_226_192_050
     table = data("list").stdout
-    assert all(name in table for name in rows)
+    lines = {line.split()[0]: line for line in table.splitlines() if line}
+    assert all(lines[name].rstrip().endswith("no") for name in rows)
 
 
 def test_fetch_says_what_is_there_and_what_comes_next(music: Path):
@@ -65,6 +66,15 @@ def test_verify_of_good_music_is_exit_code_0_and_writes_a_report(music: Path, tm
     (tmp_path / "file").touch()
     refused = data("verify", music, "--report", tmp_path / "file", exit_code=2)
     assert "is a file; name a folder" in refused.stderr
+
+
+def test_a_report_that_cannot_be_written_is_said_before_anything_is_read(
+    music: Path, tmp_path: Path, workspace: Path
+):
+    (tmp_path / "file").touch()
+    told = data("verify", music, "--report", tmp_path / "file" / "report", exit_code=2).stderr
+    assert "file/report: cannot be made: Not a directory" in told
+    assert not (workspace / "catalogs").exists()
 
 
 def test_verify_of_the_demo_makes_it_first(monkeypatch: pytest.MonkeyPatch):
@@ -115,10 +125,27 @@ def test_a_copy_that_is_not_the_published_one_is_exit_code_3(tmp_path: Path):
     assert "blues.00002: expected md5:" in told
 
 
+def test_a_name_is_one_line_whatever_it_holds(music: Path):
+    for i in range(3):
+        write_tune(music / "drone" / f"artist {i}" / "a.wav", seed=20 + i)
+    (music / "hum" / "b\n\x1b[31mchecks: refused.wav").write_bytes(b"")
+    (music / "no\tmusic.txt").write_text("")
+    told = data("verify", music).stdout
+    assert r"  hum/b\n\x1b[31mchecks: refused.wav: is empty (0 bytes)" in told.splitlines()
+    assert r"  no\tmusic.txt" in told.splitlines()
+    assert r"hum" in data("show", music).stdout
+
+
+def test_no_source_is_a_usage_error():
+    assert "data.dataset" in data("verify", "", exit_code=2).stderr
+
+
 def test_show_tells_what_is_in_a_file(music: Path):
     told = data("show", music / "hum" / "0.wav").stdout
     for line in ("format           WAV/PCM_16", "sr               22050", "duration_s       4"):
         assert " ".join(line.split()) in [" ".join(row.split()) for row in told.splitlines()]
+    (digest,) = [row.split()[1] for row in told.splitlines() if row.startswith("sha256")]
+    assert len(digest) == 64
     (music / "hum" / "0.wav").write_bytes(b"")
     broken = json.loads(data("show", music / "hum" / "0.wav", "--json", exit_code=3).stdout)
     assert broken["error"] == "is empty (0 bytes)"
@@ -133,7 +160,7 @@ def test_show_tells_what_is_in_a_source_genre_by_genre(music: Path):
     ]
     told = data("show", music).stdout
     assert "FLAC/PCM_16" in told
-    assert "passed over: 1 files" in told
+    assert "passed over: 1 file\n" in told
 
 
 def test_every_command_shows_an_example():
