@@ -1,6 +1,7 @@
 """A process of its own for work that may crash or never end.
 
-It is not one of `multiprocessing`, which would run the user's script in it.
+It is not one of `multiprocessing`, nor of pebble, which is built on it: these would run the user's
+script in it, and count its time by the clock, where a busy machine makes good files late.
 """
 
 import atexit

@@ -26,9 +26,9 @@ Place = Callable[[str], str | None]
 _WHOLE = ".whole.json"
 _DOWNLOADS = "downloads"
 _MAX_PADDING_BYTES = 1 << 24
+# RuntimeError: zipfile's for a password, and for a compression that it does not know.
 _DAMAGED = (
     tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError,
-    NotImplementedError,
 )  # fmt: skip
 
 
