@@ -33,7 +33,7 @@ _log = logging.getLogger("genre_mlops")
 _LOG_EVERY_S = 20.0
 # What the machine refuses. That a file is missing is not among them: it may be our own mistake.
 _REFUSED_BY_MACHINE = frozenset(
-    {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO}
+    {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
     | {errno.EEXIST, errno.ENOTDIR}
 )
 

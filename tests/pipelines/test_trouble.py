@@ -36,7 +36,7 @@ def test_a_bad_parameter_is_exit_code_2_before_any_work(
 
 def test_a_data_set_that_is_not_there_is_exit_code_3(place: Place):
     done = place.pipeline(["--dataset", str(place.root / "gone")], exit_code=3)
-    assert "does not exist; expected demo, or a folder" in done.stderr
+    assert "there is no such path; expected one of demo, " in done.stderr
 
 
 @pytest.mark.slow

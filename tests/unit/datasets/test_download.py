@@ -274,10 +274,12 @@ def test_too_small_a_disk_is_said_before(
 
 # A limit on the size of files fails as a full disk does, but needs no disk of its own.
 CHILD = """
-import resource, sys
+import resource, signal, sys
 from pathlib import Path
 from genre_mlops.console import exit_codes
 from genre_mlops.datasets.download import download
+# A shell's background job, and all that it starts, would not hear Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 url, path, checksum, limit = sys.argv[1:]
 if int(limit):
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), resource.RLIM_INFINITY))
