@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from genre_mlops.errors import ConfigError
 from genre_mlops.wording import did_you_mean
@@ -34,12 +34,20 @@ class Section(BaseModel):
 class DataConfig(Section):
     """What goes in."""
 
-    dataset: Annotated[str, Field(min_length=1)] = "demo"
+    dataset: str = "demo"
     """A source's name (`genre-mlops data list`), the path of a folder or a table, or NAME:PATH for
     a copy of a source that is here already."""
     demo_tracks: Annotated[int, Field(ge=30, le=100_000)] = 160
     demo_duration_s: Annotated[float, Field(ge=10, le=600)] = 30.0
     demo_seed: Annotated[int, Field(ge=0)] = 0
+
+    @field_validator("dataset")
+    @classmethod
+    def _named(cls, value: str) -> str:
+        # Not by a length in `Field`: that refuses names that are not UTF-8, which get words below.
+        if not value.strip():
+            raise ValueError("names no source")
+        return value
 
 
 class QualityConfig(Section):

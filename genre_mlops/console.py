@@ -1,6 +1,7 @@
 """What every door shares: logging, progress on the terminal, errors turned into exit codes."""
 
 import errno
+import io
 import logging
 import os
 import signal
@@ -34,7 +35,7 @@ _LOG_EVERY_S = 20.0
 # What the machine refuses. That a file is missing is not among them: it may be our own mistake.
 _REFUSED_BY_MACHINE = frozenset(
     {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
-    | {errno.EEXIST, errno.ENOTDIR}
+    | {errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG}
 )
 
 
@@ -47,6 +48,10 @@ def set_up_logging(console: Console = out) -> None:
         `err` where standard output is for an answer.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    for stream in (sys.stdout, sys.stderr):
+        # A name that the terminal's encoding lacks is shown in escapes.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     if console.is_terminal:
         handler: logging.Handler = RichHandler(
             console=console, show_path=False, show_level=False, log_time_format="%X"
@@ -100,7 +105,7 @@ class ProgressBars:
     def __init__(self, console: Console = out) -> None:
         self._console = console
         columns = (
-            TextColumn("{task.description:<18}"),
+            TextColumn("{task.description:<18}", markup=False),
             BarColumn(bar_width=32),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
@@ -134,10 +139,10 @@ class ProgressBars:
                 self._last_line_s = now
             elif now - self._last_line_s > _LOG_EVERY_S:
                 self._last_line_s = now
-                _log.info("%s: %d of %d", label, n_done, n_total)
+                _log.info("%s: %d of %d", printable(label), n_done, n_total)
             return
         if label not in self._tasks:
-            self._tasks[label] = self._bars.add_task(label, total=n_total)
+            self._tasks[label] = self._bars.add_task(printable(label), total=n_total)
         self._bars.update(self._tasks[label], completed=n_done, total=n_total)
         if n_done >= n_total:
             self._bars.remove_task(self._tasks.pop(label))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -43,8 +44,9 @@ def list_sources(as_json: AsJson = False) -> None:
     """
     from genre_mlops.datasets import SOURCES, is_here
 
-    root = _root()
-    here = {source.name: is_here(source.name, root=root) for source in SOURCES}
+    with exit_codes():
+        root = _root()
+        here = {source.name: is_here(source.name, root=root) for source in SOURCES}
     if as_json:
         rows = [asdict(source) | {"here": here[source.name]} for source in SOURCES]
         typer.echo(json.dumps(rows, indent=2))
@@ -78,7 +80,8 @@ def fetch(source: Source) -> None:
         listing = dataset.listing()
     _say(f"{dataset.name}: {counted(len(listing.tracks), 'track')}")
     _say(f"licence: {dataset.licence}")
-    _say(f'next: genre-mlops data verify {source}, or make run ARGS="-P dataset={source}"')
+    quoted = shlex.quote(source)
+    _say(f'next: genre-mlops data verify {quoted}, or make run ARGS="-P dataset={quoted}"')
 
 
 @app.command()
@@ -100,13 +103,15 @@ def verify(
 
     Example: genre-mlops data verify ~/music --report report
     """
-    from genre_mlops.config import load_config
+    from genre_mlops.config import Config, load_config
     from genre_mlops.datasets.verification import verify as verify_checksums
     from genre_mlops.quality import inspect_listing
     from genre_mlops.quality.evidence import REPORT, write_evidence
 
     with exit_codes(), _at_work() as engine:
         config = load_config(None, overrides.split())
+        if config.data.dataset != Config().data.dataset:
+            raise ConfigError(f"--set data.dataset: the source is the argument, {source}")
         if report:
             _refuse_unwritable(report)
         dataset, listing = _open_here(source, engine, config)

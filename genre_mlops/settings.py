@@ -5,6 +5,8 @@ from pathlib import Path
 from pydantic import field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from genre_mlops.errors import ConfigError
+
 
 class Settings(BaseSettings):
     """What differs from machine to machine and decides no result.
@@ -22,4 +24,7 @@ class Settings(BaseSettings):
     @field_validator("workspace")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
-        return value.expanduser().absolute()
+        try:
+            return value.expanduser().absolute()
+        except RuntimeError as error:
+            raise ConfigError(f"GENRE_WORKSPACE {value}: there is no user of this name") from error

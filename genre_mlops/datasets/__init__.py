@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from genre_mlops.config import DataConfig
-from genre_mlops.datasets.base import Dataset, Listing, PublishedSplit
+from genre_mlops.datasets.base import TABLE_SUFFIXES, Dataset, Listing, PublishedSplit
 from genre_mlops.datasets.folder import FolderDataset
-from genre_mlops.datasets.walk import is_utf8, shown
+from genre_mlops.datasets.walk import expanded, is_utf8, shown
 from genre_mlops.errors import DataError
 from genre_mlops.wording import did_you_mean
 
@@ -62,7 +62,7 @@ SOURCES = (
 
 
 def is_here(name: str, *, root: Path) -> bool:
-    """Whether a named source is on this machine, whole.
+    """Whether a named source is on this machine, whole; of the demo, whether any was made.
 
     Parameters
     ----------
@@ -100,11 +100,11 @@ def open_dataset(config: DataConfig, *, root: Path) -> Dataset:
     if name in {source.name for source in SOURCES} and (not colon or copy):
         _refuse_no_utf8("workspace", root)
         if copy:
-            _refuse_no_utf8(f"dataset {name}", Path(copy))
-        return _open_named(name, Path(copy) if copy else None, config, root)
-    path = Path(config.dataset).expanduser()
+            _refuse_no_utf8(f"dataset {name}", expanded(Path(copy)))
+        return _open_named(name, expanded(Path(copy)) if copy else None, config, root)
+    path = expanded(Path(config.dataset))
     _refuse_no_utf8("dataset", path)
-    if path.suffix.lower() in {".csv", ".parquet"} and not path.is_dir():
+    if path.suffix.lower() in TABLE_SUFFIXES and not path.is_dir():
         from genre_mlops.datasets.table import TableDataset
 
         return TableDataset(path)
@@ -115,10 +115,9 @@ def open_dataset(config: DataConfig, *, root: Path) -> Dataset:
 
 def _refuse_no_utf8(what: str, path: Path) -> None:
     """Refuse paths that tables of tracks cannot hold."""
-    if not is_utf8(path.expanduser().absolute()):
+    if not is_utf8(path.absolute()):
         raise DataError(
-            f"{what}: {shown(path.expanduser().absolute())}: a name in this path is not UTF-8; "
-            "rename it"
+            f"{what}: {shown(path.absolute())}: a name in this path is not UTF-8; rename it"
         )
 
 

@@ -10,6 +10,7 @@ AUDIO_SUFFIXES = frozenset(
     {".wav", ".wave", ".au", ".snd", ".aif", ".aiff", ".aifc", ".flac", ".mp3"}
     | {".ogg", ".oga", ".opus", ".m4a", ".aac", ".wma"}
 )
+TABLE_SUFFIXES = frozenset({".csv", ".parquet"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,6 @@
 """A table that names recordings: CSV or Parquet, one row a track."""
 
 import csv
-import os
 from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +13,6 @@ from genre_mlops.errors import DataError
 if TYPE_CHECKING:
     import pandas as pd
 
-TABLE_SUFFIXES = frozenset({".csv", ".parquet"})
 SPLIT_WORDS = {
     "train": "train",
     "training": "train",
@@ -76,7 +74,7 @@ class TableDataset(Dataset):
             The table cannot be read, lacks a column, or has rows that cannot be used.
         """
         rows, problems = self._rows()
-        paths = [Path(os.path.normpath(self.path.parent / text)) for text in rows["path"]]
+        paths = [whole_path(self.path.parent / text) for text in rows["path"]]
         self._refuse_bad(rows, paths, problems)
         ids = self._ids(paths)
         columns = (rows[name] for name in ("genre", "group", "licence"))
@@ -99,7 +97,7 @@ class TableDataset(Dataset):
         problems: _Problems = defaultdict(list)
         try:
             if self.path.suffix.lower() == ".parquet":
-                frame = pd.read_parquet(self.path)
+                frame = pd.read_parquet(self.path, dtype_backend="numpy_nullable")
             else:
                 frame = self._read_csv(problems)
         except UnicodeDecodeError as error:
@@ -118,7 +116,8 @@ class TableDataset(Dataset):
                 f"dataset {self.path}: {what}; expected path and genre, and where wanted "
                 f"{', '.join(_OPTIONAL)}; found {', '.join(names)}{hint}"
             )
-        frame = frame.reindex(columns=[*_REQUIRED, *_OPTIONAL])
+        # Other columns may have one name, as the empty ones of a spreadsheet do.
+        frame = frame.loc[:, ~frame.columns.duplicated()].reindex(columns=[*_REQUIRED, *_OPTIONAL])
         text = frame.astype(object).where(frame.notna(), "").map(lambda cell: str(cell).strip())
         return text, problems
 

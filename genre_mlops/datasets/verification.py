@@ -80,6 +80,8 @@ def _checksums(files: Sequence[tuple[str, Path, str]]) -> list[tuple[str, str | 
 def _checksum(path: Path, like: str) -> str | None:
     """Return a file's checksum of the same kind as another, None where there is no file."""
     kind = like.partition(":")[0]
+    if path.exists() and not path.is_file():
+        return "is no plain file"
     try:
         digest = _wav_md5(path) if kind == WAV_MD5 else digest_of(path, kind)
     except FileNotFoundError:

@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,15 @@ def test_fetch_says_what_is_there_and_what_comes_next(music: Path):
     told = data("fetch", music).stdout
     assert "music: 8 tracks" in told
     assert f"genre-mlops data verify {music}" in told
+
+
+def test_fetch_unpacks_a_copy(tmp_path: Path):
+    write_tune(tmp_path / "a copy" / "blues.00000.wav", seed=1)
+    shutil.make_archive(str(tmp_path / "a copy"), "zip", tmp_path / "a copy")
+    source = f"gtzan:{tmp_path}/a copy.zip"
+    told = data("fetch", source).stdout
+    assert "gtzan: 1 track\n" in told
+    assert f"genre-mlops data verify '{source}'" in told
 
 
 def test_an_unknown_source_is_named_with_the_known_ones():
@@ -120,8 +130,11 @@ def test_settings_reach_the_checks(music: Path):
 def test_a_copy_that_is_not_the_published_one_is_exit_code_3(tmp_path: Path):
     for i in range(3):
         write_tune(tmp_path / "copy" / "blues" / f"blues.0000{i}.wav", seed=i)
-    told = data("verify", f"gtzan-mini:{tmp_path / 'copy'}", exit_code=3).stdout
-    assert "3 files compared, 3 changed, 97 missing" in told
+        write_tune(tmp_path / "copy" / "disco" / f"disco.0000{i}.wav", seed=10 + i)
+    settings = ("--set", "split.by_group=false")
+    told = data("verify", f"gtzan-mini:{tmp_path / 'copy'}", *settings, exit_code=3).stdout
+    assert "6 files compared, 6 changed, 94 missing" in told
+    assert "checks: 6 usable tracks" in told
     assert "blues.00002: expected md5:" in told
 
 
@@ -136,8 +149,22 @@ def test_a_name_is_one_line_whatever_it_holds(music: Path):
     assert r"hum" in data("show", music).stdout
 
 
-def test_no_source_is_a_usage_error():
-    assert "data.dataset" in data("verify", "", exit_code=2).stderr
+def test_no_source_and_two_sources_are_usage_errors(music: Path):
+    assert "data.dataset: names no source" in data("verify", " ", exit_code=2).stderr
+    two = data("verify", music, "--set", "data.dataset=gtzan", exit_code=2).stderr
+    assert f"the source is the argument, {music}" in two
+
+
+def test_a_workspace_that_cannot_be_is_one_line(
+    music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("GENRE_WORKSPACE", str(tmp_path / "file" / "workspace"))
+    told = data("verify", music, exit_code=1).stderr
+    assert "Not a directory" in told
+    assert "Traceback" not in told
+    monkeypatch.setenv("GENRE_WORKSPACE", "~no-such-user/workspace")
+    assert "there is no user of this name" in data("list", exit_code=2).stderr
 
 
 def test_show_tells_what_is_in_a_file(music: Path):

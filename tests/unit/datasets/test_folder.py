@@ -51,6 +51,15 @@ def test_of_several_links_to_a_folder_the_first_by_name_is_taken(tmp_path: Path)
     assert len(listing.passed_over) == 7
 
 
+def test_a_folder_goes_by_its_own_name_whatever_links_to_it(tmp_path: Path):
+    write_tune(tmp_path / "jazz" / "classics" / "a.wav", seed=1)
+    (tmp_path / "blues").mkdir()
+    (tmp_path / "blues" / "best").symlink_to("../jazz/classics")
+    listing = FolderDataset(tmp_path).listing()
+    assert [(t.track_id, t.genre) for t in listing.tracks] == [("jazz/classics/a.wav", "jazz")]
+    assert listing.passed_over == ("blues/best/ (a link to a folder that is listed elsewhere)",)
+
+
 def test_names_of_every_kind(tmp_path: Path):
     for name in ("hip hop/a,b;c'd\"e.wav", "hip hop/ünï 音楽.wav", "r&b/50%.wav"):
         write_tune(tmp_path / name, seed=1)

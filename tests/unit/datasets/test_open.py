@@ -41,6 +41,12 @@ def test_a_working_folder_that_is_not_utf8_counts_for_what_is_below_it(
     assert opened("gtzan", tmp_path).name == "gtzan"
 
 
+@pytest.mark.parametrize("source", ["~no-such-user/music", "gtzan:~no-such-user/music"])
+def test_the_home_of_nobody_is_said(source: str, tmp_path: Path):
+    with pytest.raises(DataError, match="there is no user of this name"):
+        opened(source, tmp_path)
+
+
 @pytest.mark.parametrize("name", [source.name for source in SOURCES if source.name != "demo"])
 def test_what_is_not_here_yet_says_how_to_fetch_it(name: str, tmp_path: Path):
     dataset = opened(name, tmp_path)

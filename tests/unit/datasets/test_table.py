@@ -100,6 +100,33 @@ def test_numbers_in_a_parquet_column_are_names(tmp_path: Path):
     assert [(t.genre, t.group) for t in tracks] == [("1", None), ("2", "7")]
 
 
+def test_numbers_with_empty_cells_are_the_same_names_in_either_form(tmp_path: Path):
+    frame = pd.DataFrame({"path": ["a.wav", "b.wav"], "genre": ["x", "y"], "group": [None, 7]})
+    frame["group"] = frame["group"].astype(float)
+    frame.to_parquet(tmp_path / "float.parquet")
+    table = frame.astype({"group": "Int64"})
+    table.to_parquet(tmp_path / "a.parquet")
+    table.to_csv(tmp_path / "a.csv", index=False)
+    csv, parquet = (TableDataset(tmp_path / name).listing() for name in ("a.csv", "a.parquet"))
+    assert csv == parquet
+    assert [t.group for t in csv.tracks] == [None, "7"]
+
+
+def test_other_columns_of_one_name_are_passed_over(tmp_path: Path):
+    tracks = table(tmp_path / "t.csv", "path,genre,,,tag,tag\na.wav,x,,,1,2\n").listing().tracks
+    assert [(t.track_id, t.genre) for t in tracks] == [("a.wav", "x")]
+
+
+def test_a_path_through_a_link_is_the_file_that_the_system_opens(tmp_path: Path):
+    (tmp_path / "far" / "disc").mkdir(parents=True)
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "link").symlink_to(tmp_path / "far" / "disc")
+    (tmp_path / "far" / "a.wav").write_bytes(b"right")
+    (tmp_path / "here" / "a.wav").write_bytes(b"wrong")
+    (track,) = table(tmp_path / "here" / "t.csv", "path,genre\nlink/../a.wav,x\n").listing().tracks
+    assert track.path.read_bytes() == b"right"
+
+
 def test_empty_lines_and_empty_fields_beyond_the_header_are_nothing(tmp_path: Path):
     text = "path,genre\r\na.wav,x,\r\n\r\n  \r\nb.wav,y,,\r\n"
     tracks = table(tmp_path / "t.csv", text).listing().tracks

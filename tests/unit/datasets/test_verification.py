@@ -1,3 +1,4 @@
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -94,7 +95,8 @@ def test_what_cannot_be_read_has_changed(tmp_path: Path):
     paths = {"a": tmp_path / "a.au", "b": tmp_path / "b"}
     found = verify(Listed(paths, {"a": "wav-md5:0", "b": "md5:0"}), sequential)
     assert found.n_checked == 2
-    assert [reason.split(":")[0] for _, reason in found.changed.values()] == ["cannot be read"] * 2
+    reasons = {i: reason.split(":")[0] for i, (_, reason) in found.changed.items()}
+    assert reasons == {"a": "cannot be read", "b": "is no plain file"}
 
 
 def test_in_parallel_it_finds_the_same(tmp_path: Path):
@@ -105,6 +107,12 @@ def test_in_parallel_it_finds_the_same(tmp_path: Path):
     dataset = Listed(paths, sums)
     assert verify(dataset, Engine(workers=2).map) == verify(dataset, sequential)
     assert list(verify(dataset, sequential).changed) == ["137"]
+
+
+def test_what_is_no_plain_file_is_not_waited_for(tmp_path: Path):
+    os.mkfifo(tmp_path / "pipe")
+    found = verify(Listed({"a": tmp_path / "pipe"}, {"a": "md5:0"}), sequential)
+    assert found.changed == {"a": ("md5:0", "is no plain file")}
 
 
 def test_nothing_published_is_nothing_wrong(tmp_path: Path):
