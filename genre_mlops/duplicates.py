@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from genre_mlops.errors import DataError
 from genre_mlops.fingerprint import HOP_S, N_BITS, NOTHING
+from genre_mlops.joined import smallest_joined
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -140,8 +141,6 @@ def clusters(pairs: "pd.DataFrame", track_ids: Iterable[str]) -> "pd.Series[Any]
         A pair names a track that is not among `track_ids`.
     """
     import pandas as pd
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
 
     index = pd.Index(list(track_ids), name="track_id", dtype=object)
     ordered = index.sort_values()
@@ -150,12 +149,34 @@ def clusters(pairs: "pd.DataFrame", track_ids: Iterable[str]) -> "pd.Series[Any]
         if (places < 0).any():
             unknown = pairs[column].iloc[int(np.argmin(places))]
             raise DataError(f"duplicates: {unknown} is in a pair but not among the tracks")
-    n_tracks = len(ordered)
-    graph = coo_array((np.ones(len(pairs), np.int8), (ends[0], ends[1])), (n_tracks, n_tracks))
-    _, component = connected_components(graph, directed=False)
-    _, smallest, sizes = np.unique(component, return_index=True, return_counts=True)
-    names = np.where(sizes[component] > 1, ordered.to_numpy()[smallest[component]], None)
+    smallest = smallest_joined(len(ordered), *ends)
+    sizes = np.bincount(smallest, minlength=len(ordered))
+    names = ordered.to_numpy(dtype=object)[smallest]
+    names[sizes[smallest] == 1] = None
     return pd.Series(names, index=ordered, dtype=object, name="duplicate_cluster").loc[index]
+
+
+def telling_s(fingerprints: "pd.Series[Any]") -> "pd.Series[float]":
+    """Return how much of each track can be compared with others.
+
+    Parameters
+    ----------
+    fingerprints : Series
+        As for `find_duplicates`.
+
+    Returns
+    -------
+    Series [dtype=float64, unit=s]
+        Of words that tell something; null for a track that has no fingerprint. Below
+        `MIN_OVERLAP_S` no duplicate of the track can be found.
+    """
+    import pandas as pd
+
+    counts = [
+        np.nan if value is None else np.count_nonzero(_as_words(track_id, value) != NOTHING)
+        for track_id, value in fingerprints.items()
+    ]
+    return pd.Series(counts, fingerprints.index, dtype=float) * HOP_S
 
 
 def propose(words: Words, starts: Integers) -> Candidates:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from genre_mlops.config import SplitConfig
 from genre_mlops.datasets.base import PublishedSplit
 from genre_mlops.errors import ConfigError, DataError
+from genre_mlops.joined import smallest_joined
 from genre_mlops.wording import did_you_mean
 
 if TYPE_CHECKING:
@@ -61,22 +62,22 @@ def join_groups(
         no group goes by its content: its name decides nothing.
     """
     # A file that could not be opened has no content; it is set aside, and joins nothing.
+    import numpy as np
+    import pandas as pd
+
     own = tracks["sha256"].where(tracks["sha256"].notna(), tracks.index.to_series())
     if by_group:
         own = tracks["group"].where(tracks["group"].notna(), own)
-    root: dict[str, str] = {}
-
-    def find(key: str) -> str:
-        while root.get(key, key) != key:
-            key = root[key]
-        return key
-
+    codes, keys = pd.factorize(own, sort=True)
+    code = pd.Series(codes, own.index)
+    one, other = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     for tie in ties:
-        shared = tie[tie.notna() & tie.duplicated(keep=False)]
-        for _, keys in own[shared.index].groupby(shared):
-            roots = {find(key) for key in keys}
-            root |= dict.fromkeys(roots, min(roots))
-    return own.map(find).rename("split_group")
+        tied = code[tie.index[tie.notna() & tie.duplicated(keep=False)]]
+        one.append(tied.groupby(tie[tied.index]).transform("first").to_numpy(np.int64))
+        other.append(tied.to_numpy(np.int64))
+    # Sorted keys: the smallest number is that of the smallest key.
+    smallest = smallest_joined(len(keys), np.concatenate(one), np.concatenate(other))
+    return pd.Series(np.asarray(keys)[smallest[codes]], own.index, name="split_group", dtype=object)
 
 
 def assign_splits(

@@ -1,6 +1,7 @@
 """Step 1: catalog the audio, check it, set bad files aside, split the rest."""
 
 import logging
+from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -19,7 +20,7 @@ def run(job: Job) -> Validated:
     """Validate the data set of a job; raises DataError where it cannot be used."""
     config, engine = job.config, job.engine
     source = open_dataset(config.data, root=job.workspace / "datasets")
-    with tracking.open_run("validate"):
+    with ExitStack() as afterwards, tracking.open_run("validate"):
         source.prepare(engine.map, engine.progress)
         listing = source.listing()
         cache = job.workspace / "catalogs"
@@ -31,16 +32,16 @@ def run(job: Job) -> Validated:
             tracking.log_folder(Path(folder), "quality")
         found.tell(len(listing.passed_over))
         _log.info("quality report: %s", tracking.artifact_place(f"quality/{REPORT}"))
-        found.raise_if_refused()
         path = job.workspace / "splits" / f"{digest}.parquet"
-        with replacing(path) as partial:
-            found.usable.to_parquet(partial)
         genres = tuple(sorted(found.usable["genre"].unique()))
         n_quarantined = len(found.quarantined)
         data = Validated(source, found.usable, path, digest, found.scheme, genres, n_quarantined)
         data.log()
-    # The job's own run is about the same data.
-    data.log()
+        # The job's own run, open again then, is about the same data; also where it is refused.
+        afterwards.callback(data.log)
+        found.raise_if_refused()
+        with replacing(path) as partial:
+            found.usable.to_parquet(partial)
     return data
 
 

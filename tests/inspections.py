@@ -60,6 +60,7 @@ def made_catalog(
             "bandwidth_hz": rng.normal(15_500, 1_500, n).clip(6_000, 11_000 * 2),
             "truncated": False,
             "error": None,
+            "fingerprint": None,
             "cluster": None,
             "split": split[numbers // N_TRACKS_OF_ARTIST % len(split)],
         },

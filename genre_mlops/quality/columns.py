@@ -1,6 +1,6 @@
 """Columns derived from the catalog for the rules: what a row shares with other rows, in words."""
 
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from genre_mlops.splits import SPLITS
@@ -66,8 +66,28 @@ def with_genre_counts(usable: "pd.DataFrame") -> "pd.DataFrame":
     )
 
 
+def with_joints(usable: "pd.DataFrame", pairs: "pd.DataFrame", n_parts: int) -> "pd.DataFrame":
+    """Add `joint`, of genres with fewer groups than parts: what joins their tracks, else null.
+
+    Groups, or else the track with most near-duplicates among the others: it may be a mix of them.
+    """
+    joints: dict[str, str] = {}
+    for genre, tracks in usable[usable["n_groups_of_genre"] < n_parts].groupby("genre"):
+        if tracks["group"].nunique() and tracks["group"].nunique() < len(tracks):
+            joints[str(genre)] = (
+                "split.by_group=false lets groups be in several splits, and scores say less"
+            )
+            continue
+        near = pairs[pairs["first"].isin(tracks.index) | pairs["second"].isin(tracks.index)]
+        counts = near[["first", "second"]].stack().value_counts()
+        if len(counts) and counts.iloc[0] > 1:
+            track_id, n = counts.index[0], counts.iloc[0]
+            joints[str(genre)] = f"without {track_id}, which has parts of {n} others, they may not"
+    return usable.assign(joint=usable["genre"].map(joints))
+
+
 def with_leaks(usable: "pd.DataFrame", pairs: "pd.DataFrame") -> "pd.DataFrame":
-    """Add `shared_group`, `leaked_copy`, `leak` and `n_splits_of_genre`.
+    """Add `shared_group`, `leaked_copy`, `leak`, `n_splits_of_genre` and `missing_splits`.
 
     The first three say in words what a held-out row shares with train, or a test row with
     validation, naming the other side; they are null where there is nothing.
@@ -78,33 +98,23 @@ def with_leaks(usable: "pd.DataFrame", pairs: "pd.DataFrame") -> "pd.DataFrame":
         one: f"is {similarity:.0%} the same as {other}, which is in {split.at[other]}"
         for one, (similarity, other) in _most_alike(pairs, rank).items()
     }
+    missing = split.groupby(usable["genre"]).agg(lambda parts: " or ".join(_missing(parts)))
     return _with_texts(
-        usable.assign(n_splits_of_genre=split.groupby(usable["genre"]).transform("nunique")),
+        usable.assign(
+            n_splits_of_genre=split.groupby(usable["genre"]).transform("nunique"),
+            missing_splits=usable["genre"].map(missing),
+        ),
         shared_group=_shared(usable, "group", "is of {key}, of whom {other} is in {split}"),
         leaked_copy=_shared(usable, "pcm_sha256", "is the same audio as {other}, in {split}"),
         leak={**_shared(usable, "cluster", _INDIRECT), **leaks},
     )
 
 
-def with_left_out_genres(files: "pd.DataFrame", named: Container[str]) -> "pd.DataFrame":
-    """Add `left_out_genre`: said of every file of a genre of which no file is named, else null.
-
-    Parameters
-    ----------
-    files : DataFrame
-        Indexed by `track_id`, with `genre`.
-    named : container of str
-        The tracks that a published split names.
-    """
-    is_named = files.index.to_series().map(lambda track_id: track_id in named)
-    lost = files[~is_named.groupby(files["genre"]).transform("any")]
-    return _with_texts(
-        files,
-        left_out_genre={
-            str(track_id): f"the split has no file of the genre {genre}"
-            for track_id, genre in lost["genre"].items()
-        },
-    )
+def with_lost_genres(files: "pd.DataFrame", usable: "pd.DataFrame") -> "pd.DataFrame":
+    """Add `lost_genre`: said of every file of a genre of which no file is usable, else null."""
+    lost = files[~files["genre"].isin(usable["genre"])]
+    texts = {str(t): f"no file of the genre {genre} is used" for t, genre in lost["genre"].items()}
+    return _with_texts(files, lost_genre=texts)
 
 
 def with_reasons(catalog: "pd.DataFrame", reasons: Mapping[str, list[str]]) -> "pd.DataFrame":
@@ -145,6 +155,11 @@ def _shared(usable: "pd.DataFrame", column: str, form: str) -> dict[str, str]:
         for track_id in tracks.index[tracks["split"] != there]:
             texts[str(track_id)] = form.format(key=key, other=example[there], split=there)
     return texts
+
+
+def _missing(splits: "pd.Series[str]") -> list[str]:
+    there = set(splits)
+    return [name for name in SPLITS if name not in there]
 
 
 def _near_conflicts(

@@ -12,7 +12,7 @@ from genre_mlops.catalog import build_catalog
 from genre_mlops.config import Config, QualityConfig, SplitConfig
 from genre_mlops.datasets.base import Listing, PublishedSplit
 from genre_mlops.domain import Mapper
-from genre_mlops.duplicates import clusters, find_duplicates
+from genre_mlops.duplicates import clusters, find_duplicates, telling_s
 from genre_mlops.errors import DataError
 from genre_mlops.quality import columns, rules
 from genre_mlops.quality.data_docs import data_docs_page
@@ -38,7 +38,8 @@ class Inspection:
     catalog : DataFrame
         Every file, indexed by `track_id`: the catalog's columns but the fingerprint, and
         `cluster` (of near-duplicates), `split_group` (what stays in one split with it), `split`
-        and `reason` (why it is set aside), each null where there is none.
+        and `reason` (why it is set aside), each null where there is none; and `telling_s`
+        (seconds of the fingerprint that can be compared).
     pairs : DataFrame
         Near-duplicates, as `find_duplicates` returns them.
     checks : list of Check
@@ -229,8 +230,9 @@ def inspect(
     scheme = choose_scheme(split.scheme, published or {})
     own = (published or {}).get(scheme)
     split = split.model_copy(update={"scheme": scheme})
-    files = catalog.drop(columns="fingerprint", errors="ignore")
-    files = files.assign(cluster=clusters(pairs, files.index))
+    files = catalog.drop(columns="fingerprint").assign(
+        cluster=clusters(pairs, catalog.index), telling_s=telling_s(catalog["fingerprint"])
+    )
     used = files if own is None else files[files.index.isin(own.of)]
 
     sieve = _Sieve(quality, defaultdict(list), [], [])
@@ -244,12 +246,15 @@ def inspect(
     good = good.assign(split_group=joined)
     good = sieve.ask("genres", columns.with_genre_counts(good), rules.genre_rules(quality))
     if own is None:
-        good = sieve.ask("groups", good, rules.group_rules(split_parts(split)))
-    else:
-        sieve.run("left out", columns.with_left_out_genres(files, own.of), rules.left_out_rules())
+        n_parts = split_parts(split)
+        asked = columns.with_joints(good, pairs, n_parts)
+        good = sieve.ask("groups", asked, rules.group_rules(n_parts)).drop(columns="joint")
+    sieve.run("source", columns.with_lost_genres(files, good), rules.source_rules())
     good = good.assign(split=assign_splits(good, split, own) if len(good) else [])
     shares_groups = own.shares_groups if own else not split.by_group
-    asked_of_set = rules.set_rules(quality, shares_groups=shares_groups)
+    asked_of_set = rules.set_rules(
+        quality, is_published=own is not None, shares_groups=shares_groups
+    )
     sieve.run("set", columns.with_leaks(good, pairs), asked_of_set)
     whole = columns.with_reasons(used, sieve.reasons)
     sieve.run("collection", whole, rules.collection_rules(quality))

@@ -19,6 +19,7 @@ UNITS = {
     "silence_share": "share of time",
     "clipping_share": "share of samples",
     "dc_offset": "of full scale",
+    "telling_s": "s",
     "reason": "share of files",
     "n_tracks_of_genre": "tracks",
     "n_groups_of_genre": "groups",
@@ -118,6 +119,7 @@ def between(
     *,
     scope: Scope = "row",
     severity: Severity = "critical",
+    cure: str = "",
 ) -> Rule:
     """Return a rule on a measure with a least or a greatest value, or both.
 
@@ -125,4 +127,13 @@ def between(
     """
     low, high = limits
     arguments = {"min_value": low, "max_value": high}
-    return Rule(name, column, "ExpectColumnValuesToBeBetween", arguments, sentence, scope, severity)
+    return Rule(
+        name,
+        column,
+        "ExpectColumnValuesToBeBetween",
+        arguments,
+        sentence,
+        scope,
+        severity,
+        cure=cure,
+    )

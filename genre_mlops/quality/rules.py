@@ -1,6 +1,7 @@
 """What is asked of files, genres and the set."""
 
 from genre_mlops.config import QualityConfig
+from genre_mlops.duplicates import MIN_OVERLAP_S
 from genre_mlops.quality.rule import Rule, between, none_of
 from genre_mlops.splits import SPLITS
 
@@ -82,6 +83,15 @@ def file_warnings(config: QualityConfig) -> list[Rule]:
             lambda row: f"has nothing above {row['bandwidth_hz']:.0f} Hz",
             severity="warning",
         ),
+        between(
+            "comparable",
+            "telling_s",
+            (MIN_OVERLAP_S, None),
+            lambda row: (
+                f"has {row['telling_s']:.1f} s that tell it from others: too little to find copies"
+            ),
+            severity="warning",
+        ),
     ]
 
 
@@ -135,22 +145,31 @@ def group_rules(n_parts: int) -> list[Rule]:
             lambda row: (
                 f"genre {row['genre']} has {row['n_groups_of_genre']} group(s) of tracks that must "
                 f"stay together (artists, duplicates); {n_parts} at least, one for each part of "
-                "the split (split.by_group=false lets artists be in several, and scores say less)"
+                f"the split{'; ' + row['joint'] if isinstance(row['joint'], str) else ''}"
             ),
         )
     ]
 
 
-def set_rules(config: QualityConfig, *, shares_groups: bool = False) -> list[Rule]:
+def set_rules(
+    config: QualityConfig, *, is_published: bool = False, shares_groups: bool = False
+) -> list[Rule]:
     """Return what is asked of the usable set with its splits; one failure refuses the set.
 
     Parameters
     ----------
     config : QualityConfig
         The limits.
+    is_published : bool
+        The split came with the source.
     shares_groups : bool
-        The split is a published one that is known to have groups on both sides: a warning then.
+        The split is known to have groups on both sides: a warning then.
     """
+    why = (
+        "the split that came with the source gives it none, or those were set aside"
+        if is_published
+        else "groups of several genres could not be dealt so; another split.seed may do it"
+    )
     return [
         Rule(
             "genres",
@@ -190,28 +209,27 @@ def set_rules(config: QualityConfig, *, shares_groups: bool = False) -> list[Rul
             "n_splits_of_genre",
             (len(SPLITS), None),
             lambda row: (
-                f"genre {row['genre']} is in {row['n_splits_of_genre']} of {len(SPLITS)} splits: "
-                "files are missing, or its groups could not be dealt whole (another split.seed "
-                "may do it)"
+                f"genre {row['genre']} has no usable track in {row['missing_splits']}: {why}"
             ),
             scope="set",
+            cure=_SPLIT_ANEW if is_published else "",
         ),
     ]
 
 
-def left_out_rules() -> list[Rule]:
-    """Return what is asked of all files where a published split is taken, also of those not in it.
+def source_rules() -> list[Rule]:
+    """Return what is asked of all files, those that a published split leaves out among them.
 
-    A split may leave files out; that it leaves out a genre whole is seldom meant.
+    Files may be set aside or left out; that a genre is gone with them is seldom meant.
     """
     return [
         none_of(
-            "genre_in_the_split",
-            "left_out_genre",
-            "the published split has files of every genre",
+            "every_genre_used",
+            "lost_genre",
+            "every genre of the source has usable tracks",
             scope="set",
             severity="warning",
-            cure=_SPLIT_ANEW,
+            cure="mend the files, or add the genre to the split",
         )
     ]
 

@@ -44,7 +44,7 @@ def check_severities(config: QualityConfig) -> None:
             rules.genre_rules(config),
             rules.group_rules(1),
             rules.set_rules(config),
-            rules.left_out_rules(),
+            rules.source_rules(),
             rules.collection_rules(config),
         )
         for rule in asked

@@ -69,6 +69,9 @@ def test_a_refused_set_is_exit_code_3_with_its_offenders(place: Place, hard_fold
     assert "hum/zero.wav and 5 more: is empty (0 bytes)" in done.stderr
     validate = runs_of(place, "validate")
     assert [run.info.status for run in validate] == ["FAILED", "FAILED"]
+    for run in validate:
+        assert run.data.tags["genre.split_digest"]
+        assert run.inputs.dataset_inputs
     report = client(place).list_artifacts(validate[1].info.run_id, "quality")
     assert "quality/report.html" in {file.path for file in report}
 

@@ -13,7 +13,7 @@ from genre_mlops.domain import sequential
 from genre_mlops.duplicates import find_duplicates
 from genre_mlops.errors import ConfigError, DataError
 from genre_mlops.quality import Inspection, in_lines, inspect
-from genre_mlops.quality.severities import check_severities
+from genre_mlops.quality.severities import NEEDED, check_severities
 from tests.music import HARD_FOLDER_REASONS
 
 
@@ -156,7 +156,7 @@ def test_severities_follow_the_config():
             "critical: there is no check bandwith; did you mean bandwidth",
         ),
         ({"warn_only": ["x"]}, "warn_only: there is no check x"),
-        ({"warn_only": ["decodable"]}, "decodable is needed"),
+        *[({"warn_only": [name]}, f"{name} is needed") for name in sorted(NEEDED)],
     ],
 )
 def test_names_of_checks_are_checked_before_anything_is_read(names: dict, message: str):
@@ -317,23 +317,78 @@ def test_files_that_a_published_split_leaves_out_are_counted_and_not_judged():
     assert found.as_json()["left_out_files"] == 1
 
 
+def lost(found: Inspection) -> dict[str, str]:
+    (check,) = [c for c in found.checks if c.rule.name == "every_genre_used"]
+    return check.offenders
+
+
 def test_a_genre_that_a_published_split_leaves_out_whole_is_a_warning_that_names_it():
     catalog = good_catalog()
     catalog.loc[["b/1", "b/2"], "genre"] = "jazz"
-    catalog.loc["a/4", "genre"] = "dub"
     of = six_six(test="5", validation="0")
     for track_id in ("b/1", "b/2", "a/3"):
         del of[track_id]
     found = look_at_split(catalog, of)
-    (check,) = [c for c in found.warnings if c.rule.name == "genre_in_the_split"]
-    assert check.offenders == dict.fromkeys(
-        ("b/1", "b/2"), "the split has no file of the genre jazz"
-    )
+    assert lost(found) == dict.fromkeys(("b/1", "b/2"), "no file of the genre jazz is used")
+    assert [c.rule.name for c in found.warnings] == ["every_genre_used"]
     found.raise_if_refused()
-    assert "genre_in_the_split" not in {c.rule.name for c in look(catalog).checks}
-    strict = QualityConfig(critical=("genre_in_the_split",))
-    with pytest.raises(DataError, match="refused: genre_in_the_split"):
+    strict = QualityConfig(critical=("every_genre_used",))
+    with pytest.raises(DataError, match="refused: every_genre_used"):
         checked(catalog, strict, published={"own": PublishedSplit(of)}).raise_if_refused()
+
+
+def test_a_genre_of_which_every_file_is_set_aside_is_a_warning():
+    catalog = good_catalog()
+    catalog.loc[["a/1", "a/2"], "genre"] = "jazz"
+    assert lost(look(catalog)).keys() == {"a/1", "a/2"}
+    catalog.loc["a/3", "genre"] = "jazz"
+    assert lost(look(catalog)) == {}
+    catalog.loc[["a/1", "a/2", "a/3"], "error"] = "is empty (0 bytes)"
+    assert lost(look(catalog)).keys() == {"a/1", "a/2", "a/3"}
+
+
+def test_a_track_too_short_to_be_compared_is_a_warning():
+    catalog = good_catalog()
+    catalog.at["a/1", "fingerprint"] = words(1, 86)  # 4.0 s are 86.1 words.
+    catalog.at["a/2", "fingerprint"] = words(2, 87)
+    catalog.at["a/3", "fingerprint"] = bytes(4 * 600)
+    (check,) = [c for c in look(catalog).warnings if c.rule.name == "comparable"]
+    assert check.offenders == {
+        "a/1": "has 4.0 s that tell it from others: too little to find copies",
+        "a/3": "has 0.0 s that tell it from others: too little to find copies",
+    }
+
+
+def test_a_mix_that_joins_a_genre_is_named_and_groups_are_not_blamed():
+    catalog = good_catalog(4)
+    parts = {f"a/{i}": words(i, 200) for i in range(3)}
+    for track_id, part in parts.items():
+        catalog.at[track_id, "fingerprint"] = part
+    catalog.at["a/3", "fingerprint"] = b"".join(parts.values())
+    found = look(catalog)
+    assert "without a/3, which has parts of 3 others" in found.quarantined["a/0"]
+    assert "by_group" not in found.quarantined["a/0"]
+    catalog["group"] = "one artist"
+    assert "split.by_group=false lets" in look(catalog).quarantined["a/0"]
+
+
+def test_a_published_split_without_validation_says_so_and_what_to_do():
+    of = {t: "test" if t.endswith("0") else "train" for t in six_six(test="0", validation="0")}
+    told = "\n".join(look_at_split(good_catalog(), of).refusal())
+    assert "genre a has no usable track in validation: the split that came with" in told
+    assert "split.scheme=grouped splits anew" in told
+    assert "split.seed" not in told
+
+
+def test_what_a_file_that_is_set_aside_is_of_joins_its_groups():
+    catalog = good_catalog(8)
+    catalog["group"] = [f"artist {i // 2}" for i in range(16)]
+    for track_id in ("a/0", "a/2"):
+        catalog.at[track_id, "fingerprint"] = words(1)
+    catalog.loc["a/2", "rms_dbfs"] = -90.0
+    groups = look(catalog).catalog["split_group"]
+    assert groups["a/0"] == groups["a/1"] == groups["a/3"]
+    assert groups.nunique() == 7
 
 
 def test_groups_may_be_let_loose_and_every_place_says_so():
