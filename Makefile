@@ -4,6 +4,8 @@ ARGS ?=
 # The lock to install: `make install GPU=cuda` takes the CUDA build of TensorFlow (Linux).
 GPU ?=
 LOCK := requirements/$(if $(filter cuda,$(GPU)),cuda,dev).txt
+# Two tests at a time, those that share what they set up in one process (tests/conftest.py).
+SIDE_BY_SIDE := -n 2 --dist loadgroup --no-loadscope-reorder
 BIN := .venv/bin
 STAMP := .venv/.installed-$(notdir $(LOCK))
 COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 \
@@ -31,7 +33,7 @@ run: install ## the main job: audio in, a served model out (ARGS="-P trials=20")
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/mlflow run . --env-manager local $(ARGS)
 
 test: install ## all tests (ARGS="-k splits", ARGS="tests/unit")
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(ARGS)
 
 check: install ## style, types, floors and docstrings
 	$(BIN)/ruff check .

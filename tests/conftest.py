@@ -27,6 +27,19 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Say which tests have to run in one process: those that share what they set up."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
+
+
+def _group(item: pytest.Item) -> str:
+    if "main_job" in getattr(item, "fixturenames", ()):
+        return "main job"
+    # The others of the pipelines run jobs of their own, which are long.
+    return item.nodeid if item.path.parent.name == "pipelines" else str(item.path)
+
+
 @pytest.fixture
 def hard_folder(tmp_path: Path) -> Path:
     """Two good genres of six tracks each, and one of everything that goes wrong."""
