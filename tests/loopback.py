@@ -26,6 +26,12 @@ class Served:
     content_type: str = "application/octet-stream"
     redirect: str = ""
     length_told: bool = True
+    longest_range: int | None = None
+    """Of a range, at most so many bytes are given."""
+    always_in_parts: bool = False
+    """Whether a range is given also where none was asked for."""
+    total_told: bool = True
+    """Whether the answer with a range says how long the whole is."""
 
 
 class _Server(ThreadingHTTPServer):
@@ -113,11 +119,14 @@ class Loopback:
                         self.send_header("Content-Length", "0")
                         self.end_headers()
                         return
-                self.send_response(206 if start else 200)
+                in_part = start > 0 or served.always_in_parts
+                self.send_response(206 if in_part else 200)
                 if served.ranges:
                     self.send_header("Accept-Ranges", "bytes")
-                if start:
-                    told = f"bytes {start}-{len(content) - 1}/{len(content)}"
+                if in_part:
+                    content = content[: start + (served.longest_range or len(content))]
+                    total = len(served.content) if served.total_told else "*"
+                    told = f"bytes {start}-{len(content) - 1}/{total}"
                     self.send_header("Content-Range", told)
                 if served.etag:
                     self.send_header("ETag", served.etag)

@@ -41,6 +41,9 @@ def first_byte(answer: "requests.Response") -> int | None:
 
 
 def total_bytes(answer: "requests.Response") -> int | None:
-    """Return how long the file is by the server's refusal of a range."""
-    total = answer.headers.get("Content-Range", "").rpartition("/")[2]
+    """Return how long the whole file is, where an answer tells: also one that is a part of it."""
+    if answer.status_code in (206, 416):
+        total = answer.headers.get("Content-Range", "").rpartition("/")[2]
+    else:
+        total = answer.headers.get("Content-Length", "")
     return int(total) if total.isdigit() else None

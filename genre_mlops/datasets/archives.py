@@ -1,9 +1,11 @@
 """Archives fetched, and unpacked file by file, only what is asked for and only where it may go."""
 
 import contextlib
+import gzip
 import json
 import lzma
 import os
+import re
 import shlex
 import shutil
 import tarfile
@@ -13,6 +15,8 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import IO
+
+import psutil
 
 from genre_mlops.datasets.disk import is_full, need_room
 from genre_mlops.datasets.download import download
@@ -26,9 +30,12 @@ Place = Callable[[str], str | None]
 _WHOLE = ".whole.json"
 _DOWNLOADS = "downloads"
 _MAX_PADDING_BYTES = 1 << 24
+# As `files.replacing` names what it has yet to replace.
+_UNFINISHED = re.compile(r"\.(\d{1,9})\..+")
 # RuntimeError: zipfile's for a password, and for a compression that it does not know.
 _DAMAGED = (
-    tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError,
+    tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, lzma.LZMAError, EOFError,
+    RuntimeError,
 )  # fmt: skip
 
 
@@ -77,8 +84,20 @@ def _download_of(by_hand: Path) -> Path:
     return by_hand.parent / _DOWNLOADS / by_hand.name
 
 
+def is_damage(error: Exception) -> bool:
+    """Whether an error in reading an archive says that the archive is damaged."""
+    # bz2 says it by an OSError: not the system's, and so without a number.
+    return isinstance(error, _DAMAGED) or (type(error) is OSError and error.errno is None)
+
+
 def unpack(
-    archive: Path, folder: Path, place: Place, *, max_bytes: int, progress: Progress = silent
+    archive: Path,
+    folder: Path,
+    place: Place,
+    *,
+    max_bytes: int,
+    keep_damaged: bool = True,
+    progress: Progress = silent,
 ) -> list[str]:
     """Unpack some members of a zip or tar archive, but for those that are there already.
 
@@ -95,6 +114,9 @@ def unpack(
         Says where each member goes, by its name. Of members that go to one place the first does.
     max_bytes : int
         An archive whose members claim more than this together is refused.
+    keep_damaged : bool
+        Whether a damaged archive stays. One that was downloaded and that no checksum was there to
+        compare with would make every later run fail.
     progress : Progress
         Told of the members, or of the archive's megabytes where members are not known before.
 
@@ -112,6 +134,7 @@ def unpack(
     budget = max_bytes
     folder.mkdir(parents=True, exist_ok=True)
     try:
+        _remove_unfinished(folder)
         need_room(folder, _least_room(archive, folder, place))
         for name, size, content in _members(archive, folder, progress):
             budget -= size
@@ -124,17 +147,24 @@ def unpack(
                 continue
             placed[target] = None
             _write(content, folder / target, size)
-    except _DAMAGED as error:
-        raise DataError(
-            f"{archive}: damaged, or no zip or tar archive ({error}); remove it and get it again"
-        ) from error
-    except OSError as error:
-        what = "the disk or your share of it is full" if is_full(error) else "cannot be unpacked"
-        raise DataError(
-            f"{archive}: {what} ({error.strerror or error}); what is unpacked is kept, run again "
-            "to go on"
-        ) from error
+    except (*_DAMAGED, OSError) as error:
+        raise _failure(archive, error, keep_damaged) from error
     return list(placed)
+
+
+def _failure(archive: Path, error: Exception, keep_damaged: bool) -> DataError:
+    """Return what is said of an unpacking that failed."""
+    if isinstance(error, OSError) and not is_damage(error):
+        what = "the disk or your share of it is full" if is_full(error) else "cannot be unpacked"
+        reason = error.strerror or error
+        return DataError(
+            f"{archive}: {what} ({reason}); what is unpacked is kept, run again to go on"
+        )
+    then = "remove it and get it again"
+    if not keep_damaged:
+        archive.unlink(missing_ok=True)
+        then = "it is removed, run again to fetch it anew"
+    return DataError(f"{archive}: damaged, or no zip or tar archive ({error}); {then}")
 
 
 def mark_whole(folder: Path, names: Iterable[str]) -> None:
@@ -170,10 +200,21 @@ def need_brought(folder: Path, source: str) -> None:
         raise DataError(f"dataset {source}: not here yet: {command}")
 
 
+def _remove_unfinished(folder: Path) -> None:
+    """Remove what processes that were killed have left half written."""
+    for path in folder.rglob(".*"):
+        found = _UNFINISHED.fullmatch(path.name)
+        if found and path.is_file() and not psutil.pid_exists(int(found[1])):
+            path.unlink(missing_ok=True)
+
+
 def _least_room(archive: Path, folder: Path, place: Place) -> int:
     """Return how many bytes unpacking takes at least: a tar archive has no table of contents."""
     if not zipfile.is_zipfile(archive):
-        return archive.stat().st_size if not any(folder.glob("*/")) else 0
+        # The archive itself may lie in the folder, and what other places have brought.
+        names = ((path, path.relative_to(folder).as_posix()) for path in folder.rglob("*"))
+        here = [path for path, name in names if path != archive and place(name) == name]
+        return archive.stat().st_size - sum(path.stat().st_size for path in here if path.is_file())
     with zipfile.ZipFile(archive) as zipped:
         targets = {place(info.filename): info.file_size for info in zipped.infolist()}
     return sum(n for name, n in targets.items() if name and not (folder / name).exists())

@@ -4,16 +4,23 @@ pooch, in use elsewhere for such files, begins anew after every cut; so does `hf
 huggingface_hub 2.4 in a new process.
 """
 
-import fcntl
 import os
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from genre_mlops.datasets.answers import first_byte, total_bytes, validator_of, why
-from genre_mlops.datasets.disk import digest_of, is_full, need_room
+from genre_mlops.datasets.disk import digest_of, need_room
+from genre_mlops.datasets.parts import (
+    and_then,
+    forget,
+    goes_on,
+    note_of,
+    only_one,
+    state_of,
+    write_errors_told,
+)
 from genre_mlops.domain import Progress, silent
 from genre_mlops.errors import DataError
 
@@ -93,21 +100,17 @@ def download(
     DataError
         The disk is full, the file is another than expected, or another process is at it.
     """
-    if path.exists():
-        _check(path, checksum, f"{path}: ", "; remove it and run again", progress)
-        return
     part = path.with_name(f"{path.name}.part")
-    with _write_errors_told(part), _only_one(part) as file:
-        _Transfer(url, part, file, size=size, checksum=checksum).run(progress)
-        # On disk before it has the name.
-        os.fsync(file.fileno())
-        try:
-            _check(part, checksum, f"{url}: ", "; what came is removed, run again", progress)
-        except DataError:
-            _forget(part)
-            raise
-        part.replace(path)
-        _forget(part)
+    if not path.exists():
+        with write_errors_told(part, checksum), only_one(part) as file:
+            # Another process may have ended it since.
+            if not path.exists():
+                _Transfer(url, part, file, size=size, checksum=checksum).run(progress)
+                _check_came(url, part, file, checksum, progress)
+                part.replace(path)
+                note_of(part).unlink(missing_ok=True)
+                return
+    _check(path, checksum, f"{path}: ", "; remove it and run again", progress)
 
 
 class _Transfer:
@@ -133,7 +136,9 @@ class _Transfer:
         while True:
             try:
                 with requests.Session() as session:
-                    return self._attempt(session, progress)
+                    while not self._attempt(session, progress):
+                        pass
+                    return
             except requests.RequestException as error:
                 reason = why(error)
                 passing = isinstance(error, requests.ConnectionError | requests.Timeout)
@@ -145,28 +150,22 @@ class _Transfer:
             furthest = max(furthest, here)
             # Where no server has ever answered, this machine is offline or the server is down.
             if not passing or not self.answered or failures > len(WAITS_S):
-                kept = f"; the {here / 1e6:,.1f} MB that came are kept, run again to go on"
-                raise UnreachableError(f"{self.url}: {reason}{kept if here else ''}")
+                then = and_then(self.part, self.checksum)
+                raise UnreachableError(f"{self.url}: {reason}{then}")
             time.sleep(WAITS_S[max(0, failures - 1)])
 
-    def _attempt(self, session: "requests.Session", progress: Progress) -> None:
-        start = self._n_here()
-        validator = _read(_note(self.part))
-        # Without either, nobody could tell that the rest is of another file.
-        if start and not (validator or self.checksum):
-            start = 0
-        # Bytes as they are: a range of a compressed answer would be of no use.
-        headers = {"Accept-Encoding": "identity", "User-Agent": "genre-mlops"}
-        if start:
-            headers["Range"] = f"bytes={start}-"
-            if validator:
-                headers["If-Range"] = validator
+    def _attempt(self, session: "requests.Session", progress: Progress) -> bool:
+        """Ask once, and return whether the file is whole now."""
+        start = self._n_here() if goes_on(self.part, self.checksum) else 0
         with session.get(
-            self.url, headers=headers, stream=True, timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S)
+            self.url,
+            headers=self._headers(start),
+            stream=True,
+            timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S),
         ) as answer:
             self.answered = True
             if answer.status_code == 416 and total_bytes(answer) == start:
-                return
+                return True
             if answer.status_code == 416 or (
                 answer.status_code == 206 and first_byte(answer) != start
             ):
@@ -175,11 +174,20 @@ class _Transfer:
             self._refuse_other_answers(answer)
             if answer.status_code != 206:
                 start = 0
-            total = self._expected_total(answer, start)
+            total = self._expected_total(answer)
             if not start:
                 self._begin_anew()
-                _note(self.part).write_text(validator_of(answer), encoding="utf-8")
-            self._write(answer, start, total, progress)
+                note_of(self.part).write_text(validator_of(answer), encoding="utf-8")
+            return self._write(answer, start, total, progress)
+
+    def _headers(self, start: int) -> dict[str, str]:
+        # Bytes as they are: a range of a compressed answer would be of no use.
+        headers = {"Accept-Encoding": "identity", "User-Agent": "genre-mlops"}
+        if start:
+            headers["Range"] = f"bytes={start}-"
+            if state := state_of(self.part):
+                headers["If-Range"] = state
+        return headers
 
     def _refuse_other_answers(self, answer: "requests.Response") -> None:
         status = answer.status_code
@@ -195,10 +203,10 @@ class _Transfer:
         if answer.headers.get("Content-Type", "").startswith("text/html"):
             raise UnreachableError(f"{self.url}: a web page came where a file was expected")
 
-    def _expected_total(self, answer: "requests.Response", start: int) -> int | None:
+    def _expected_total(self, answer: "requests.Response") -> int | None:
         """Return the length of the whole file in bytes, where it is known and there is room."""
-        length = answer.headers.get("Content-Length", "")
-        total = start + int(length) if length.isdigit() else self.size
+        told = total_bytes(answer)
+        total = self.size if told is None else told
         if total is None:
             return None
         if self.size is not None and total != self.size:
@@ -206,12 +214,14 @@ class _Transfer:
                 f"{self.url}: {total:,} bytes are offered where {self.size:,} were expected: "
                 "this is not the published file"
             )
-        need_room(self.part.parent, total - start)
+        # What is here is gone on with or thrown away: either way its room counts.
+        need_room(self.part.parent, total - self._n_here())
         return total
 
     def _write(
         self, answer: "requests.Response", start: int, total: int | None, progress: Progress
-    ) -> None:
+    ) -> bool:
+        """Write what an answer brings, and return whether the file is whole now."""
         label = f"download {self.part.stem} (MB)"
         n_done = start
         self.file.seek(start)
@@ -222,48 +232,35 @@ class _Transfer:
             self.file.flush()
             n_done += len(chunk)
             progress(label, *_megabytes(n_done, total or n_done + 10**6))
-        if total is not None and n_done != total:
-            raise _AgainError(f"{n_done:,} of {total:,} bytes came")
-        progress(label, *_megabytes(n_done, n_done))
+        in_parts = answer.status_code == 206
+        if n_done == total or (total is None and not in_parts):
+            progress(label, *_megabytes(n_done, n_done))
+            return True
+        # A server may give less than it is asked for (RFC 9110, 15.3.7).
+        has_more = start < n_done and (total is None or n_done < total)
+        if in_parts and has_more and goes_on(self.part, self.checksum):
+            return False
+        raise _AgainError(f"{n_done:,} of {'?' if total is None else f'{total:,}'} bytes came")
 
     def _begin_anew(self) -> None:
         self.file.truncate(0)
-        _note(self.part).unlink(missing_ok=True)
+        note_of(self.part).unlink(missing_ok=True)
 
     def _n_here(self) -> int:
         return os.fstat(self.file.fileno()).st_size
 
 
-@contextmanager
-def _write_errors_told(part: Path) -> Iterator[None]:
+def _check_came(
+    url: str, part: Path, file: IO[bytes], checksum: str | None, progress: Progress
+) -> None:
+    """Raise DataError, and remove what came, where it is not what was expected."""
+    # On disk before it has the name.
+    os.fsync(file.fileno())
     try:
-        yield
-    except OSError as error:
-        reason = error.strerror or str(error)
-        if not is_full(error):
-            raise DataError(f"{part}: cannot be written: {reason}") from error
-        kept = part.stat().st_size / 1e6
-        raise DataError(
-            f"{part}: the disk or your share of it is full ({reason}); the {kept:,.1f} MB that "
-            "came are kept: make room and run again to go on"
-        ) from error
-
-
-@contextmanager
-def _only_one(part: Path) -> Iterator[IO[bytes]]:
-    """Open the partial file for this process alone."""
-    part.parent.mkdir(parents=True, exist_ok=True)
-    part.touch()
-    with part.open("r+b") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise DataError(f"{part}: another process is downloading it; wait for it") from error
-        try:
-            yield file
-        finally:
-            if not os.fstat(file.fileno()).st_size:
-                _forget(part)
+        _check(part, checksum, f"{url}: ", "; what came is removed, run again", progress)
+    except DataError:
+        forget(part)
+        raise
 
 
 def _check(path: Path, checksum: str | None, who: str, then: str, progress: Progress) -> None:
@@ -276,20 +273,6 @@ def _check(path: Path, checksum: str | None, who: str, then: str, progress: Prog
             f"{who}the {algorithm} is {found} where {expected} was expected: not the published "
             f"file, or damaged{then}"
         )
-
-
-def _note(part: Path) -> Path:
-    """Return where it is written of which state of the file the part is."""
-    return part.with_name(f"{part.name}.of")
-
-
-def _read(path: Path) -> str:
-    return path.read_text(encoding="utf-8") if path.exists() else ""
-
-
-def _forget(part: Path) -> None:
-    part.unlink(missing_ok=True)
-    _note(part).unlink(missing_ok=True)
 
 
 def _megabytes(n_done: int, n_total: int | None) -> tuple[int, int]:

@@ -123,9 +123,12 @@ class FmaDataset(Dataset):
         self.local = self._copy is not None
         self.source = str(self._copy) if self._copy else f"{url}{self._audio}.zip"
         if self._copy and not (self._copy / _TABLE).is_file():
+            is_folder = self._copy.is_dir()
+            fault = f"there is no {_TABLE} in it" if is_folder else "there is no such folder"
             raise DataError(
-                f"dataset {self.name}:{copy}: there is no {_TABLE} in it; expected a folder with "
-                f"the unpacked {_METADATA} and {self._audio}.zip"
+                f"dataset {self.name}:{copy}: {fault}; a copy of FMA is a folder, no archive, "
+                f"with {_TABLE.parent}/ and the clips: unpack {_METADATA} and {self._audio}.zip "
+                "in it"
             )
 
     def prepare(self, run: Mapper, progress: Progress = silent) -> None:

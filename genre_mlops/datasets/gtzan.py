@@ -18,13 +18,14 @@ from genre_mlops.datasets.archives import (
 )
 from genre_mlops.datasets.base import Dataset, Listing, PublishedSplit
 from genre_mlops.datasets.download import UnreachableError, not_to_be_had
-from genre_mlops.datasets.gtzan_files import find_tracks, place
+from genre_mlops.datasets.gtzan_files import faults, find_tracks, place
 from genre_mlops.datasets.gtzan_index import (
     Index,
     artist_groups,
     fault_filtered,
     fault_filtered_artist,
     gtzan_index,
+    is_of_excerpt,
 )
 from genre_mlops.datasets.hubs import hugging_face_url, kaggle_dataset
 from genre_mlops.datasets.verification import WAV_MD5, verify
@@ -43,7 +44,6 @@ _HUGGING_FACE = ("marsyas/gtzan", "data/genres.tar.gz")
 _KAGGLE = "carlthome/gtzan-genre-collection"
 # 1,000 clips of 1.3 MB, and room for whatever else somebody has put into an archive.
 _MAX_UNPACKED_BYTES = 6_000_000_000
-_ERRORS_SHOWN = 5
 
 
 class _Gtzan(Dataset):
@@ -75,6 +75,7 @@ class _Gtzan(Dataset):
 
     def __init__(self, root: Path, copy: Path | None = None, *, index: Index | None = None) -> None:
         self._index = gtzan_index() if index is None else index
+        self._own = frozenset(name for name in self._index if self._belongs(name))
         self._copy = None if copy is None else whole_path(copy)
         self._folder = root / self.name
         self._by_hand = self._folder / self._archive
@@ -117,7 +118,7 @@ class _Gtzan(Dataset):
                 self._forget_download()
                 raise DataError(f"dataset {self.name}: {self.source} holds none of its tracks")
             if not checked:
-                self._refuse_changed(run)
+                self._refuse_others(run)
             names = [path.relative_to(self._folder).as_posix() for path in found.values()]
             mark_whole(self._folder, names)
         # Also where it was cut off between the two.
@@ -154,7 +155,7 @@ class _Gtzan(Dataset):
         return {
             name: f"{WAV_MD5 if name in as_au else 'md5'}:{entry.md5}"
             for name, entry in self._index.items()
-            if (name in here or self._belongs(name)) and not (name == _NO_SAMPLES and name in as_au)
+            if name in self._own and not (name == _NO_SAMPLES and name in as_au)
         }
 
     @abstractmethod
@@ -170,9 +171,15 @@ class _Gtzan(Dataset):
         del paths
         return {}
 
-    def _unpack(self, archive: Path, progress: Progress) -> None:
-        wanted = partial(place, known=self._index)
-        unpack(archive, self._folder, wanted, max_bytes=_MAX_UNPACKED_BYTES, progress=progress)
+    def _unpack(self, archive: Path, progress: Progress, *, keep_damaged: bool = True) -> None:
+        unpack(
+            archive,
+            self._folder,
+            partial(place, known=self._own),
+            max_bytes=_MAX_UNPACKED_BYTES,
+            keep_damaged=keep_damaged,
+            progress=progress,
+        )
 
     def _forget_download(self) -> None:
         if self._copy is None:
@@ -180,20 +187,16 @@ class _Gtzan(Dataset):
 
     def _found(self, passed_over: list[str] | None = None) -> dict[str, Path]:
         passed_over = [] if passed_over is None else passed_over
-        return find_tracks(self._folder, self._index, passed_over)
+        return find_tracks(self._folder, self._own, passed_over)
 
-    def _refuse_changed(self, run: Mapper) -> None:
+    def _refuse_others(self, run: Mapper) -> None:
         """Refuse files that are not the published ones, where no archive's checksum says it."""
         as_it_is = type(self)(self._folder.parent, self._folder, index=self._index)
-        if changed := verify(as_it_is, run).changed:
-            shown = "; ".join(
-                f"{name}: {found} where {expected} was expected"
-                for name, (expected, found) in list(changed.items())[:_ERRORS_SHOWN]
-            )
+        found = verify(as_it_is, run)
+        if not found.passed:
             raise DataError(
-                f"dataset {self.name}: {len(changed)} files in {self._folder} are not those that "
-                f"were published ({shown}); remove that folder to fetch them again, or take them "
-                f"as they are: {self.name}:{self._folder}"
+                f"dataset {self.name} in {self._folder}: {faults(found)}; remove that folder to "
+                f"fetch them again, or take them as they are: {self.name}:{self._folder}"
             )
 
 
@@ -297,12 +300,8 @@ class GtzanMiniDataset(_Gtzan):
             archive = fetch_archive(self._url, self._by_hand, progress=progress)
         except UnreachableError as error:
             raise not_to_be_had(self.name, [error], self._by_hand) from error
-        self._unpack(archive, progress)
+        self._unpack(archive, progress, keep_damaged=archive == self._by_hand)
         return False
 
     def _belongs(self, name: str) -> bool:
-        # By the list of files that the archive holds (bextract_single.mf).
-        genre, _, number = name.partition(".")
-        skipped = {"00003", "00009", "00010"} if genre == "jazz" else set()
-        last = "00012" if genre == "jazz" else "00009"
-        return number <= last and number not in skipped
+        return is_of_excerpt(name)

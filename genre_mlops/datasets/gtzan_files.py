@@ -4,12 +4,14 @@ import re
 from collections.abc import Container
 from pathlib import Path, PurePosixPath
 
+from genre_mlops.datasets.verification import Verification
 from genre_mlops.datasets.walk import files_below, is_utf8, shown
 
 _TRACK = re.compile(r"([a-z]+)\.\d{5}")
 _SUFFIXES = (".wav", ".au")
 # Notes of our own and of kagglehub.
 _NOTES = (".json", ".complete")
+_ERRORS_SHOWN = 5
 
 
 def place(name: str, known: Container[str]) -> str | None:
@@ -52,3 +54,19 @@ def find_tracks(folder: Path, known: Container[str], passed_over: list[str]) -> 
         elif path.suffix not in _NOTES:
             passed_over.append(shown(relative))
     return found
+
+
+def faults(found: Verification) -> str:
+    """Return in words what is not as published, with a few examples."""
+    parts = []
+    if found.missing:
+        shown = ", ".join(found.missing[:_ERRORS_SHOWN])
+        dots = ", ..." if len(found.missing) > _ERRORS_SHOWN else ""
+        parts.append(f"{len(found.missing)} tracks are missing ({shown}{dots})")
+    if found.changed:
+        shown = "; ".join(
+            f"{name}: {sum_} where {expected} was expected"
+            for name, (expected, sum_) in list(found.changed.items())[:_ERRORS_SHOWN]
+        )
+        parts.append(f"{len(found.changed)} files are not those that were published ({shown})")
+    return " and ".join(parts)

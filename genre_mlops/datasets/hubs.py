@@ -3,11 +3,13 @@
 import contextlib
 import io
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from genre_mlops.datasets.answers import why
+from genre_mlops.datasets.archives import is_damage
 from genre_mlops.datasets.disk import is_full
 from genre_mlops.datasets.download import UnreachableError
 from genre_mlops.errors import DataError
@@ -55,38 +57,38 @@ def kaggle_dataset(handle: str, cache: Path) -> Path:
     Raises
     ------
     UnreachableError
-        Kaggle cannot be reached or does not give it.
+        Kaggle cannot be reached or does not give it, or what it gave is damaged, and removed.
     DataError
         The disk is full.
     """
     with _environment(KAGGLEHUB_CACHE=str(cache), KAGGLEHUB_VERBOSITY="error"):
         import kagglehub
         import requests
-        from kagglehub import exceptions
 
-        failures = (
-            requests.RequestException,
-            exceptions.DataCorruptionError,
-            exceptions.UnauthenticatedError,
-            exceptions.CredentialError,
-            exceptions.NotFoundError,
-            ValueError,
-        )
         try:
             with _bars_on_terminals_only():
                 return Path(kagglehub.dataset_download(handle))
-        except failures as error:
-            text = why(error) if isinstance(error, requests.RequestException) else str(error)
+        # It lets pass whatever an odd answer or a damaged archive makes go wrong inside it.
+        except Exception as error:
+            text = str(error)
+            if isinstance(error, requests.RequestException):
+                text = why(error)
+            elif is_damage(error):
+                text = f"the archive that came is damaged ({error})"
+                # It would be taken as it is, again and again.
+                shutil.rmtree(cache, ignore_errors=True)
+            elif isinstance(error, OSError):
+                raise _not_written(cache, error) from error
             reason = " ".join(text.split()) or type(error).__name__
             raise UnreachableError(
                 f"https://www.kaggle.com/datasets/{handle}: {_shortened(reason)}"
             ) from error
-        except OSError as error:
-            full = "the disk or your share of it is full" if is_full(error) else "cannot be written"
-            raise DataError(
-                f"{cache}: {full} ({error.strerror or error}); what came is kept, run again to go "
-                "on"
-            ) from error
+
+
+def _not_written(cache: Path, error: OSError) -> DataError:
+    what = "the disk or your share of it is full" if is_full(error) else "cannot be written"
+    reason = error.strerror or error
+    return DataError(f"{cache}: {what} ({reason}); what came is kept, run again to go on")
 
 
 @contextlib.contextmanager

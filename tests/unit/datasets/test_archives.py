@@ -121,8 +121,31 @@ def test_damaged_archives_are_said_to_be(make, tmp_path: Path):
     whole = archive.read_bytes()
     for damaged in (whole[: len(whole) // 2], whole[:9], b"", b"no archive" * 99, _flipped(whole)):
         archive.write_bytes(damaged)
-        with pytest.raises(DataError, match=r"damaged|cannot be unpacked"):
+        with pytest.raises(DataError, match=r"(?s): damaged, .*; remove it and get it again$"):
             unpack(archive, tmp_path / "out", keep_all, max_bytes=10**6)
+        assert archive.exists()
+
+
+def test_a_damaged_end_of_a_compressed_archive_is_damage(tmp_path: Path):
+    archive = make_tar(tmp_path / "a.tar.gz", {"a": SOUND})
+    content = bytearray(archive.read_bytes())
+    content[-6] ^= 255
+    archive.write_bytes(content)
+    with pytest.raises(
+        DataError, match=r"damaged, .*\(CRC check failed.*; it is removed, run again"
+    ):
+        unpack(archive, tmp_path / "out", keep_all, max_bytes=10**6, keep_damaged=False)
+    assert not archive.exists()
+
+
+def test_a_link_that_leads_out_of_the_folder_is_not_written_through(tmp_path: Path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "out" / "a").symlink_to(tmp_path / "elsewhere")
+    archive = make_tar(tmp_path / "a.tar.gz", {"a/1.wav": SOUND})
+    with pytest.raises(DataError, match="outside the destination"):
+        unpack(archive, tmp_path / "out", keep_all, max_bytes=10**6)
+    assert files_below(tmp_path / "elsewhere") == {}
 
 
 def _flipped(content: bytes) -> bytes:
@@ -134,15 +157,28 @@ def _flipped(content: bytes) -> bytes:
     )
 
 
-def test_too_small_a_disk_is_said_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("make", [make_tar, make_zip])
+def test_too_small_a_disk_is_said_before(make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     from genre_mlops.datasets import disk
 
-    archive = make_zip(tmp_path / "a.zip", {"a": SOUND, "b": SOUND})
+    members = {"music/a": SOUND, "music/b": SOUND[::-1]}
+    # Where it is when it was downloaded.
+    archive = tmp_path / "out" / "downloads" / "archive"
+    archive.parent.mkdir(parents=True)
+    make(archive, members)
+
+    def place(name: str) -> str | None:
+        return name if name in members else None
+
     usage = disk.shutil.disk_usage(tmp_path)._replace(free=150_000)
     monkeypatch.setattr(disk.shutil, "disk_usage", lambda _: usage)
     with pytest.raises(DataError, match="are needed and 0 MB are free"):
-        unpack(archive, tmp_path / "out", keep_all, max_bytes=10**6)
-    assert files_below(tmp_path / "out") == {}
+        unpack(archive, tmp_path / "out", place, max_bytes=10**6)
+    assert not (tmp_path / "out" / "music").exists()
+    # What is unpacked already needs no room.
+    (tmp_path / "out" / "music").mkdir()
+    (tmp_path / "out" / "music" / "a").write_bytes(SOUND)
+    assert len(unpack(archive, tmp_path / "out", place, max_bytes=10**6)) == 2
 
 
 CHILD = """
@@ -175,8 +211,11 @@ def test_a_killed_unpacking_goes_on(make, tmp_path: Path):
     before = {path.name: path.stat().st_mtime_ns for path in out.glob("[0-9].wav")}
     assert 5 <= len(before) < 9
     time.sleep(0.01)
+    living = out / f".{os.getpid()}.9.wav"
+    living.touch()
     assert len(unpack(archive, out, keep_all, max_bytes=10**7)) == 9
-    assert {name: (out / name).read_bytes() for name in members} == members
+    # What the killed process had begun is gone, not what another is at.
+    assert files_below(out) == members | {living.name: b""}
     assert {name: (out / name).stat().st_mtime_ns for name in before} == before
 
 

@@ -1,3 +1,5 @@
+import errno
+import fcntl
 import hashlib
 import os
 import signal
@@ -107,6 +109,40 @@ def test_a_file_whose_length_only_we_know_is_whole(server: Loopback, tmp_path: P
     assert (tmp_path / "a").read_bytes() == CONTENT
 
 
+@pytest.mark.parametrize("total_told", [True, False])
+@pytest.mark.parametrize("known", [{"checksum": MD5}, {"size": len(CONTENT)}, {}])
+def test_a_server_that_gives_less_than_it_is_asked_for_is_asked_for_the_rest(
+    server: Loopback,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    known: dict[str, str | int],
+    total_told: bool,
+):
+    waits: list[float] = []
+    monkeypatch.setattr(downloads.time, "sleep", waits.append)
+    step = 3 * BLOCK + 5
+    server.serve("/a", CONTENT, cuts=[9 * BLOCK], longest_range=step, total_told=total_told)
+    download(f"{server.url}/a", tmp_path / "a", **known)
+    assert (tmp_path / "a").read_bytes() == CONTENT
+    asked = [f"bytes={start}-" for start in range(9 * BLOCK, len(CONTENT), step)]
+    if not total_told and "size" not in known:
+        asked.append(f"bytes={len(CONTENT)}-")
+    assert server.ranges_asked() == [None, *asked]
+    # After the cut: the other parts were as long as the server wished.
+    assert len(waits) == 1
+
+
+def test_parts_of_which_nobody_knows_the_whole_are_not_pieced_together(
+    server: Loopback, tmp_path: Path
+):
+    server.serve("/a", CONTENT, etag="", always_in_parts=True, longest_range=BLOCK)
+    with pytest.raises(UnreachableError, match="65,536 of 3,000,017 bytes came; the next run beg"):
+        download(f"{server.url}/a", tmp_path / "a")
+    server.serve("/a", CONTENT, always_in_parts=True, longest_range=9 * BLOCK)
+    download(f"{server.url}/a", tmp_path / "a")
+    assert (tmp_path / "a").read_bytes() == CONTENT
+
+
 def test_what_came_whole_before_a_kill_is_not_fetched_again(server: Loopback, tmp_path: Path):
     server.serve("/a", CONTENT)
     (tmp_path / "a.part").write_bytes(CONTENT)
@@ -168,6 +204,16 @@ def test_without_etag_and_checksum_nothing_is_pieced_together(server: Loopback, 
     server.serve("/a", CONTENT, etag="", cuts=[1_000_000])
     download(f"{server.url}/a", tmp_path / "a")
     assert server.ranges_asked() == [None, None]
+    assert (tmp_path / "a").read_bytes() == CONTENT
+
+
+def test_a_download_that_cannot_be_gone_on_with_says_so(server: Loopback, tmp_path: Path):
+    server.serve("/a", CONTENT, etag='W/"1"', cuts=[9 * BLOCK] * 6)
+    anew = "; the next run begins anew: the server does not name the state of its file$"
+    with pytest.raises(UnreachableError, match=anew):
+        download(f"{server.url}/a", tmp_path / "a")
+    download(f"{server.url}/a", tmp_path / "a")
+    assert set(server.ranges_asked()) == {None}
     assert (tmp_path / "a").read_bytes() == CONTENT
 
 
@@ -272,6 +318,66 @@ def test_too_small_a_disk_is_said_before(
     assert leftovers(tmp_path) == set()
 
 
+@pytest.mark.parametrize("ranges", [True, False])
+def test_the_room_of_what_is_here_counts(
+    server: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ranges: bool
+):
+    server.serve("/a", CONTENT, ranges=ranges)
+    (tmp_path / "a.part").write_bytes(CONTENT[:2_500_000])
+    usage = disk.shutil.disk_usage(tmp_path)._replace(free=600_000)
+    monkeypatch.setattr(disk.shutil, "disk_usage", lambda _: usage)
+    download(f"{server.url}/a", tmp_path / "a", checksum=MD5)
+    assert (tmp_path / "a").read_bytes() == CONTENT
+
+
+def test_a_disk_that_is_too_full_for_an_empty_file_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def refused(path: Path) -> None:
+        raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT), str(path))
+
+    monkeypatch.setattr(Path, "touch", refused)
+    with pytest.raises(DataError, match=r"is full \(Disk quota exceeded\): make room$"):
+        download("http://127.0.0.1:9/a", tmp_path / "a")
+
+
+@pytest.mark.parametrize(("at", "name"), [(Path, "touch"), (fcntl, "flock")])
+def test_a_file_that_another_process_ends_meanwhile_stays(
+    server: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: object, name: str
+):
+    server.serve("/a", CONTENT, etag="")
+    real = getattr(at, name)
+
+    def after_the_other(*arguments: object) -> object:
+        monkeypatch.undo()
+        download(f"{server.url}/a", tmp_path / "a")
+        return real(*arguments)
+
+    monkeypatch.setattr(at, name, after_the_other)
+    download(f"{server.url}/a", tmp_path / "a")
+    assert (tmp_path / "a").read_bytes() == CONTENT
+    assert leftovers(tmp_path) == {"a"}
+    assert len(server.requests) == 1
+
+
+def test_a_file_that_another_process_gives_up_meanwhile_is_fetched(
+    server: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    server.serve("/a", CONTENT, statuses=[404])
+    lock = fcntl.flock
+
+    def after_the_other(*arguments: int) -> None:
+        monkeypatch.undo()
+        with pytest.raises(UnreachableError, match="404"):
+            download(f"{server.url}/a", tmp_path / "a")
+        lock(*arguments)
+
+    monkeypatch.setattr(fcntl, "flock", after_the_other)
+    download(f"{server.url}/a", tmp_path / "a")
+    assert (tmp_path / "a").read_bytes() == CONTENT
+    assert leftovers(tmp_path) == {"a"}
+
+
 # A limit on the size of files fails as a full disk does, but needs no disk of its own.
 CHILD = """
 import resource, signal, sys
@@ -298,7 +404,10 @@ def test_a_full_disk_keeps_what_came(server: Loopback, tmp_path: Path):
     full = child(f"{server.url}/a", tmp_path / "a", limit=1_700_000)
     _, said = full.communicate(timeout=60)
     assert full.returncode == 3, said
-    assert "the disk or your share of it is full (File too large); the 1.7 MB that came" in said
+    assert (
+        "your share of it is full (File too large): make room; the 1.7 MB that came are kept"
+        in said
+    )
     assert "Traceback" not in said
     assert (tmp_path / "a.part").stat().st_size == 1_700_000
     download(f"{server.url}/a", tmp_path / "a", checksum=MD5)

@@ -137,6 +137,9 @@ def test_a_folder_is_used_where_it_lies(inner: str, tmp_path: Path):
         path.write_bytes(clip)
     with pytest.raises(DataError, match=r"there is no fma_metadata/tracks\.csv in it"):
         FmaDataset(tmp_path / "root", "small", tmp_path / "copy")
+    (tmp_path / "a.zip").touch()
+    with pytest.raises(DataError, match=r"a copy of FMA is a folder, no archive, .*unpack fma_me"):
+        FmaDataset(tmp_path / "root", "small", tmp_path / "a.zip")
     (tmp_path / "copy" / "fma_metadata").mkdir()
     (tmp_path / "copy" / "fma_metadata" / "tracks.csv").write_text(fma_table(FMA_ROWS))
     dataset = FmaDataset(tmp_path / "root", "small", tmp_path / "copy")

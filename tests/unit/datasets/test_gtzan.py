@@ -2,8 +2,10 @@ import csv
 import json
 import os
 import re
+import resource
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -136,6 +138,91 @@ def test_the_second_place_goes_on_after_a_cut(
     assert server.ranges_asked()[-1] is not None
 
 
+def test_where_no_archive_can_be_compared_all_tracks_are(
+    server: Loopback, clips: tuple[Path, Index], tmp_path: Path
+):
+    folder, index = clips
+    members = contents(folder)
+    members["genres/rock/rock.00002.wav"] += b"\0"
+    for number in range(2):
+        del members[f"genres/blues/blues.{number:05d}.wav"]
+    on_kaggle(server, zip_bytes(members))
+    dataset = hub_dataset(tmp_path, server, index, b"not there")
+    words = r"2 tracks are missing \(blues\.00000, blues\.00001\) and 1 files .*rock\.00002: md5:"
+    with pytest.raises(DataError, match=rf"{words}.*; remove that folder .*gtzan:{tmp_path}/gtzan"):
+        dataset.prepare(sequential)
+    with pytest.raises(DataError, match="not here yet"):
+        dataset.listing()
+
+
+def test_a_damaged_archive_of_the_second_place_is_said_and_fetched_anew(
+    server: Loopback, clips: tuple[Path, Index], tmp_path: Path
+):
+    folder, index = clips
+    archive = zip_bytes(contents(folder))
+    damaged = bytearray(archive)
+    damaged[200] ^= 255
+    on_kaggle(server, bytes(damaged))
+    dataset = hub_dataset(tmp_path, server, index, b"not there")
+    with pytest.raises(UnreachableError, match=r"carlthome.*: the archive that came is damaged"):
+        dataset.prepare(sequential)
+    on_kaggle(server, archive)
+    dataset.prepare(sequential)
+    assert len(dataset.listing().tracks) == len(index)
+
+
+@pytest.mark.parametrize("odd", [b"[]", b'{"currentVersionNumber": "x"}', b"null", b"<html>", b"3"])
+def test_an_odd_answer_of_the_second_place_is_a_failure_of_it(
+    server: Loopback, tmp_path: Path, odd: bytes
+):
+    server.serve(f"{KAGGLE_PATH}/GetDataset", odd, content_type="application/json")
+    with pytest.raises(UnreachableError, match="dataset gtzan cannot be downloaded"):
+        hub_dataset(tmp_path, server, {}, b"not there").prepare(sequential)
+
+
+@contextmanager
+def no_file_larger_than(n_bytes: int) -> Iterator[None]:
+    """A limit that fails as a full disk does."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_full_disk_keeps_what_came_of_the_second_place(
+    server: Loopback, clips: tuple[Path, Index], tmp_path: Path
+):
+    folder, index = clips
+    archive = zip_bytes(contents(folder))
+    on_kaggle(server, archive)
+    dataset = hub_dataset(tmp_path, server, index, b"not there")
+    full = (
+        r"gtzan/kaggle: the disk or your share of it is full \(File too large\); what came is kept"
+    )
+    with no_file_larger_than(len(archive) // 2), pytest.raises(DataError, match=full):
+        dataset.prepare(sequential)
+    dataset.prepare(sequential)
+    assert server.ranges_asked()[-1] == f"bytes={len(archive) // 2}-"
+
+
+def test_who_wants_no_hub_asks_the_second_place(
+    server: Loopback,
+    clips: tuple[Path, Index],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    archive = tar_bytes(contents(clips[0]))
+    server.serve(HUB_PATH, archive)
+    with pytest.raises(UnreachableError, match=r"genres\.tar\.gz: HF_HUB_OFFLINE is set"):
+        hub_dataset(tmp_path, server, clips[1], archive).prepare(sequential)
+    assert HUB_PATH not in {path for _, path, _ in server.requests}
+
+
 def test_with_neither_place_it_says_what_to_do(server: Loopback, tmp_path: Path):
     dataset = hub_dataset(tmp_path, server, {}, b"not there")
     with pytest.raises(UnreachableError, match="cannot be downloaded") as caught:
@@ -263,11 +350,61 @@ def test_the_excerpt_comes_without_its_junk(
     dataset = GtzanMiniDataset(tmp_path, index=clips[1], url=f"{server.url}/main.zip")
     dataset.prepare(sequential)
     listing = dataset.listing()
-    assert [t.track_id for t in listing.tracks] == sorted(clips[1])
+    assert [t.track_id for t in listing.tracks] == sorted({*clips[1]} - {"jazz.00003"})
     assert listing.splits == {}
     assert listing.passed_over == ()
     found = verify(dataset, sequential)
     assert (found.missing, found.changed, found.unlisted) == ((), {}, ())
+
+
+def test_the_excerpt_is_the_first_usable_of_each_genre(clips: tuple[Path, Index], tmp_path: Path):
+    published = GtzanMiniDataset(tmp_path).checksums()
+    assert Counter(name.partition(".")[0] for name in published) == dict.fromkeys(
+        {name.partition(".")[0] for name in gtzan_index()}, 10
+    )
+    numbers = {genre: {int(n[-5:]) for n in published if genre in n} for genre in ("jazz", "metal")}
+    assert numbers == {"jazz": {0, 1, 2, 4, 5, 6, 7, 8, 11, 12}, "metal": {*range(10)}}
+    # Of a copy of the whole collection no more is taken.
+    copy = GtzanMiniDataset(tmp_path, clips[0], index=clips[1])
+    listing = copy.listing()
+    assert len(listing.tracks) == 11
+    assert listing.passed_over == ("genres/jazz/jazz.00003.wav",)
+    assert verify(copy, sequential).passed
+
+
+def test_an_excerpt_that_lacks_tracks_is_refused(
+    server: Loopback, clips: tuple[Path, Index], tmp_path: Path
+):
+    members = {name: c for name, c in mini_members(clips).items() if "/rock/" not in name}
+    server.serve("/main.zip", zip_bytes(members))
+    dataset = GtzanMiniDataset(tmp_path, index=clips[1], url=f"{server.url}/main.zip")
+    words = r"gtzan-mini: 4 tracks are missing \(rock\.00000, rock\.00001, .*; remove that folder"
+    with pytest.raises(DataError, match=words):
+        dataset.prepare(sequential)
+    with pytest.raises(DataError, match="not here yet"):
+        dataset.listing()
+
+
+def test_half_an_archive_that_nobody_could_know_for_one_does_not_stay(
+    server: Loopback, clips: tuple[Path, Index], tmp_path: Path
+):
+    archive = zip_bytes(mini_members(clips))
+    served = server.serve("/main.zip", archive[: len(archive) // 2])
+    dataset = GtzanMiniDataset(tmp_path, index=clips[1], url=f"{server.url}/main.zip")
+    with pytest.raises(DataError, match=r"(?s)main\.zip: damaged, .*; it is removed, run again"):
+        dataset.prepare(sequential)
+    served.content = archive
+    dataset.prepare(sequential)
+    assert len(dataset.listing().tracks) == 11
+
+
+def test_a_damaged_archive_that_was_put_there_by_hand_stays(tmp_path: Path):
+    by_hand = tmp_path / "gtzan-mini" / "main.zip"
+    by_hand.parent.mkdir()
+    by_hand.write_bytes(b"no archive")
+    with pytest.raises(DataError, match=r"(?s)main\.zip: damaged, .*; remove it and get it again"):
+        GtzanMiniDataset(tmp_path).prepare(sequential)
+    assert by_hand.exists()
 
 
 def test_one_changed_file_refuses_the_excerpt(
@@ -277,7 +414,7 @@ def test_one_changed_file_refuses_the_excerpt(
     members["gtzan_mini-main/genres/rock/rock.00002.wav"] += b"\0"
     server.serve("/main.zip", zip_bytes(members))
     dataset = GtzanMiniDataset(tmp_path / "1", index=clips[1], url=f"{server.url}/main.zip")
-    with pytest.raises(DataError, match=r"1 files in .* are not those .*rock\.00002: md5:"):
+    with pytest.raises(DataError, match=r"gtzan-mini: 1 files are not those .*rock\.00002: md5:"):
         dataset.prepare(sequential)
     # Nobody has yet said that it is good enough.
     with pytest.raises(DataError, match="not here yet"):
@@ -286,13 +423,18 @@ def test_one_changed_file_refuses_the_excerpt(
 
 def test_the_clip_that_does_not_decode_is_compared_by_its_bytes_alone(tmp_path: Path):
     (tmp_path / "jazz.00054.wav").write_bytes(b"no wav")
-    index = {"jazz.00054": Entry(digest(b"no wav", "md5").removeprefix("md5:"))}
+    # Where no track has a checksum, nothing is compared at all.
+    (tmp_path / "blues.00000.wav").write_bytes(b"another track")
+    index = {
+        "jazz.00054": Entry(digest(b"no wav", "md5").removeprefix("md5:")),
+        "blues.00000": Entry(digest(b"another track", "md5").removeprefix("md5:")),
+    }
     dataset = GtzanDataset(tmp_path, tmp_path, index=index)
-    assert verify(dataset, sequential) == Verification(n_checked=1)
+    assert verify(dataset, sequential) == Verification(n_checked=2)
     (tmp_path / "jazz.00054.wav").write_bytes(b"another")
     assert list(verify(dataset, sequential).changed) == ["jazz.00054"]
     (tmp_path / "jazz.00054.wav").rename(tmp_path / "jazz.00054.au")
-    assert verify(dataset, sequential) == Verification(n_checked=0, unlisted=("jazz.00054",))
+    assert verify(dataset, sequential) == Verification(n_checked=1, unlisted=("jazz.00054",))
 
 
 @pytest.mark.parametrize("name", ["gtzan", "gtzan-mini"])
