@@ -87,8 +87,9 @@ def file_warnings(config: QualityConfig) -> list[Rule]:
             "comparable",
             "telling_s",
             (MIN_OVERLAP_S, None),
-            lambda row: (
-                f"has {row['telling_s']:.1f} s that tell it from others: too little to find copies"
+            lambda _: (
+                f"has less than {MIN_OVERLAP_S:g} s that tell it from others: copies of it would "
+                "not be found"
             ),
             severity="warning",
         ),
