@@ -56,6 +56,7 @@ def made_catalog(n_tracks: int, seed: int = 0) -> pd.DataFrame:
             "licence": None,
             "size_bytes": 1_323_632,
             "mtime_ns": 0,
+            "ctime_ns": 0,
             "sha256": sha256,
             "pcm_sha256": pcm,
             "format": "WAV/PCM_16",

@@ -63,8 +63,8 @@ class Apart:
         item : object
             Its argument.
         limit_s : float
-            Computing time in seconds after which the process is ended. How busy the machine and
-            its discs are is not the item's fault.
+            Computing time in seconds after which the process is ended, unless the function comes
+            to a `renew`. How busy the machine and its discs are is not the item's fault.
 
         Returns
         -------
@@ -125,6 +125,18 @@ def _start() -> tuple[subprocess.Popen[bytes], "Connection[Any, Any]"]:
             start_new_session=True,
         )
     return process, here
+
+
+def renew(limit_s: float) -> None:
+    """Give the function that a process was started for this much more computing time from now.
+
+    Parameters
+    ----------
+    limit_s : float
+        As of `Apart.call`. Where nothing limits the time, nothing comes of it.
+    """
+    if signal.getitimer(signal.ITIMER_PROF)[0]:
+        signal.setitimer(signal.ITIMER_PROF, limit_s)
 
 
 def serve(fd: int) -> None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 FILES_PER_TASK = 8
 SAVE_EVERY_FILES = 256
 _HASHES_PER_TASK = 64
-# Arrow types of what a content decides: the fields of `Reading`, but for path and time.
+# Arrow types of what a content decides: the fields of `Reading`, but for path and times.
 _MEASURED = {
     "sha256": "string",
     "pcm_sha256": "string",
@@ -110,8 +110,8 @@ class _Known:
     """What is known of some files, and the tables that it comes from and goes to."""
 
     def __init__(self, folder: Path, states: Mapping[str, State]) -> None:
-        state = {"path": "string", "size_bytes": "int64", "mtime_ns": "int64"}
-        self._files = PieceTable(folder, "files", {**state, "content": "string"})
+        state = dict.fromkeys(State._fields, "int64")
+        self._files = PieceTable(folder, "files", {"path": "string", **state, "content": "string"})
         self._contents = PieceTable(
             folder, "contents", {"content": "string", "size_bytes": "int64", **_MEASURED}
         )
@@ -126,7 +126,7 @@ class _Known:
     def look_up(self) -> None:
         """Find which contents the files have, where they have not changed, and their rows."""
         for row in self._files.read(self.states.keys() - self.content.keys()).to_pylist():
-            if (row["size_bytes"], row["mtime_ns"]) == self.states[row["path"]]:
+            if State(*(row[name] for name in State._fields)) == self.states[row["path"]]:
                 self.content[row["path"]] = row["content"]
         self._take(self._contents.read({*self.content.values()} - self._has_row))
 
@@ -137,7 +137,7 @@ class _Known:
             return []
         known = self._contents.read(columns=["content", "size_bytes"])
         sizes = set(known["size_bytes"].unique().to_pylist())
-        return [path for path in unknown if self.states[path][0] in sizes]
+        return [path for path in unknown if self.states[path].size_bytes in sizes]
 
     def unread(self) -> list[str]:
         """Return the files without a row."""
@@ -175,7 +175,7 @@ class _Known:
         for reading in readings:
             self.content[reading.path] = reading.content
             # It may have changed since the files were listed.
-            self.states[reading.path] = (reading.size_bytes, reading.mtime_ns)
+            self.states[reading.path] = reading.state
         self._new_files += readings
 
     def _take(self, rows: "pa.Table") -> None:
@@ -213,8 +213,8 @@ def _frame(listing: Listing, known: _Known) -> "pd.DataFrame":
     named = pa.table({name: pa.array(values, pa.string()) for name, values in about.items()})
     frame: pd.DataFrame = named.to_pandas()
     states = [known.states[path] for path in paths]
-    frame["size_bytes"] = [size_bytes for size_bytes, _ in states]
-    frame["mtime_ns"] = [mtime_ns for _, mtime_ns in states]
+    for i, name in enumerate(State._fields):
+        frame[name] = [state[i] for state in states]
     found = measured.take([place[known.content[path]] for path in paths]).reset_index(drop=True)
     frame = pd.concat([frame, found], axis=1)
     return frame.set_index(pd.Index([track.track_id for track in tracks], name="track_id"))

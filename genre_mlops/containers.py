@@ -10,6 +10,17 @@ _LOST_SHARE = 0.01
 _SHORTENED = re.compile(
     r"^\s*(?:data|Data Size|SSND|Riff size|riff)\s*: (\d+) \(should be (\d+)\)", re.MULTILINE
 )
+# What stands there where a writer could not go back to the header, as in a pipe: nothing; the most
+# that a number of 32 or 64 bits, with or without a sign, holds, less a header or rounded to 4 KB;
+# in aiff, by sox, 0x7F000000, rounded to frames, and a header. How long such a file was to be is
+# not to be known.
+_UNKNOWN_SIZES = (
+    range(1),
+    range(0x7F00_0000 - 64, 0x7F00_0000 + 64),
+    *(range((1 << n_bits) - 4096, (1 << n_bits) + 1) for n_bits in (31, 32, 63, 64)),
+)
+# libsndfile's length of what it cannot know: an ogg that is followed by another, a piped flac.
+_UNKNOWN_LENGTH = (1 << 63) - 1
 
 
 def is_truncated(duration_s: float, declared_s: float) -> bool:
@@ -33,7 +44,8 @@ def n_declared(format_: str, n_frames: int, log: str, head: bytes, n_decoded: in
 
     libsndfile shortens what the header of a cut file says, and notes it in its log as "1323588
     (should be 441166)"; for an mp3 it repeats the Xing header where there is one and guesses from
-    the bit rate where there is none. A cut Ogg stream lacks its last page.
+    the bit rate where there is none. A cut Ogg stream lacks its last page; where that is there, it
+    tells the length, which what was lost in the middle does not change.
 
     Parameters
     ----------
@@ -57,8 +69,13 @@ def n_declared(format_: str, n_frames: int, log: str, head: bytes, n_decoded: in
         told = any(mark in head[:512] for mark in (b"Xing", b"Info", b"VBRI"))
         return n_frames if told else n_decoded
     if format_ == "OGG":
-        return math.inf if "lacks an end-of-stream bit" in log else n_decoded
+        if "lacks an end-of-stream bit" in log:
+            return math.inf
+        return n_decoded if n_frames == _UNKNOWN_LENGTH else n_frames
     shortened = _SHORTENED.search(log)
-    if shortened and int(shortened[2]) > 0:
-        return round(n_decoded * int(shortened[1]) / int(shortened[2]))
-    return n_decoded
+    if not shortened:
+        return n_decoded
+    size, there = int(shortened[1]), int(shortened[2])
+    if there == 0 or any(size in unknown for unknown in _UNKNOWN_SIZES):
+        return n_decoded
+    return round(n_decoded * size / there)

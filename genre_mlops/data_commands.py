@@ -164,7 +164,7 @@ def _show_file(path: Path, *, as_json: bool) -> None:
 
     (found,) = read_files([str(path)])
     reading = asdict(found)
-    del reading["mtime_ns"]
+    del reading["mtime_ns"], reading["ctime_ns"]
     reading["fingerprint_words"] = len(reading.pop("fingerprint") or b"") // 4
     if as_json:
         typer.echo(json.dumps(reading, indent=2))

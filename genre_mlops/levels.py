@@ -1,6 +1,7 @@
 """Levels and bandwidth of a recording, measured as its blocks come; how it is cut changes nothing.
 
 Levels are of the mono mix in dB relative to full scale: a full-scale square wave has 0 dBFS RMS.
+Clipping and DC offset are of the channels: a mix may hide both.
 """
 
 import math
@@ -37,11 +38,11 @@ class Levels:
     rms_dbfs, peak_dbfs : float
         Of all samples; -200 where all are zero.
     clipping_share : float
-        Of samples that are at full scale, 0 to 1.
+        Of all channels' samples, those at full scale, 0 to 1.
     silence_share : float
         Of 50 ms frames that are below -60 dBFS RMS, 0 to 1.
     dc_offset : float
-        Mean amplitude, full scale 1.0.
+        Mean amplitude of the channel where it is farthest from 0, full scale 1.0.
     bandwidth_hz : float
         The frequency above which there is practically nothing, 0 where there is nothing at all:
         the highest spectral line that, in a tenth of the spectra or more, is above -118 dBFS and
@@ -71,26 +72,33 @@ class LevelMeter:
         self._frame = max(1, round(_FRAME_S * sr))
         self._rest = np.empty(0, np.float32)
         self._n_samples = self._n_clipped = self._n_frames = self._n_silent = 0
-        self._sum = self._energy = self._peak = 0.0
+        self._energy = self._peak = 0.0
+        self._sums = np.zeros(1)
         self._spectra = _Spectra(min(_N_FFT, _FRAMES_PER_CHUNK * self._frame))
 
-    def add(self, y: NDArray[np.float32]) -> None:
+    def add(self, y: NDArray[np.float32], frames: NDArray[np.float32] | None = None) -> None:
         """Measure the next block.
 
         Parameters
         ----------
         y : ndarray [shape=(n,), dtype=float32]
             Finite amplitudes, full scale 1.0.
+        frames : ndarray [shape=(n, n_channels), dtype=float32], optional
+            The channels that `y` is the mix of; by default it is the only one.
         """
         if not y.size:
             return
-        self._n_samples += y.size
-        self._sum += float(y.sum())
-        self._energy += float(np.dot(y, y))
         peak = max(float(y.max()), -float(y.min()))
+        if frames is None or frames.shape[1] == 1:
+            frames, loudest = y[:, None], peak
+        else:
+            loudest = max(float(frames.max()), -float(frames.min()))
+        self._n_samples += y.size
+        self._sums = self._sums + [float(channel.sum()) for channel in frames.T]
+        self._energy += float(np.dot(y, y))
         self._peak = max(self._peak, peak)
-        if peak >= CLIPPED_AMPLITUDE:
-            self._n_clipped += int(np.count_nonzero(np.abs(y) >= CLIPPED_AMPLITUDE))
+        if loudest >= CLIPPED_AMPLITUDE:
+            self._n_clipped += int(np.count_nonzero(np.abs(frames) >= CLIPPED_AMPLITUDE))
         y = np.concatenate([self._rest, y])
         n_chunk = _FRAMES_PER_CHUNK * self._frame
         chunks = y[: y.size // n_chunk * n_chunk].reshape(-1, n_chunk)
@@ -114,9 +122,9 @@ class LevelMeter:
         return Levels(
             rms_dbfs=_db(self._energy / self._n_samples),
             peak_dbfs=_db(self._peak**2),
-            clipping_share=self._n_clipped / self._n_samples,
+            clipping_share=self._n_clipped / (self._n_samples * self._sums.size),
             silence_share=self._n_silent / self._n_frames,
-            dc_offset=self._sum / self._n_samples,
+            dc_offset=float(max(self._sums, key=abs)) / self._n_samples,
             bandwidth_hz=self._spectra.highest_line(self._rest) * self._sr,
         )
 

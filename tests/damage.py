@@ -5,12 +5,16 @@ import io
 import os
 import signal
 import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
+from genre_mlops import readings
+from genre_mlops.apart import renew
+from genre_mlops.levels import LevelMeter
 from genre_mlops.readings import Reading, read_file
 from tests.music import tune
 
@@ -160,6 +164,14 @@ def make_damaged(
     return made
 
 
+def hold_up(subtype: str, *, n_bytes: int) -> bytes:
+    """Return an ogg that goes over into what looks like the start of a page everywhere."""
+    y = np.random.default_rng(0).uniform(-0.3, 0.3, (24_000 * 9, 2))
+    buffer = io.BytesIO()
+    soundfile.write(buffer, y, 24_000, format="OGG", subtype=subtype)
+    return buffer.getvalue()[:20_000] + b"OggS\0\0" * (n_bytes // 6)
+
+
 def make_odd_things(folder: Path) -> dict[str, str]:
     """Make what is no plain file with a plain name; names as they may be shown -> what it is."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -207,3 +219,45 @@ def ends_its_process(path: str) -> Reading:
     if path.endswith("4.wav"):
         hashlib.pbkdf2_hmac("sha256", b"", b"", 2_000_000_000)
     return read_file(path)
+
+
+def compute(duration_s: float) -> None:
+    """Keep a core busy for some seconds."""
+    until_s = time.process_time() + duration_s
+    while time.process_time() < until_s:
+        pass
+
+
+def computes_on(n_times: int) -> int:
+    """Compute for 0.1 s many times, saying each time that it goes on."""
+    for _ in range(n_times):
+        compute(0.1)
+        renew(0.25)
+    return n_times
+
+
+def is_measured_slowly(path: str) -> Reading:
+    """Read a file of which each block takes much of the time that a block may take."""
+
+    class Slow(LevelMeter):
+        def add(self, *blocks: np.ndarray) -> None:
+            compute(0.1)
+            super().add(*blocks)
+
+    readings.LevelMeter, readings._LIMIT_S = Slow, 0.25
+    return read_file(path)
+
+
+def has_no_memory(path: str) -> Reading:
+    """Read a file where some cannot be measured."""
+
+    def measure(path: str) -> dict[str, object]:
+        if path.endswith("3.wav"):
+            raise MemoryError("no more than a byte")
+        return real(path)
+
+    real, readings._measure = readings._measure, measure
+    try:
+        return read_file(path)
+    finally:
+        readings._measure = real

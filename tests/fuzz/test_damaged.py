@@ -21,7 +21,7 @@ import pytest
 
 from genre_mlops import catalog
 from genre_mlops.datasets.folder import FolderDataset
-from tests.damage import DAMAGE_NAMES, make_damaged, make_odd_things
+from tests.damage import DAMAGE_NAMES, hold_up, make_damaged, make_odd_things
 
 HANG_S = 10.0
 MORE_MEMORY_BYTES = 1 << 30
@@ -70,6 +70,8 @@ def check_row(row: dict) -> None:
     """What is accepted has sane numbers; what is not has a reason."""
     if row["error"] is not None:
         assert len(row["error"]) > 5
+        # A mistake of ours, or memory that does not suffice.
+        assert "cannot be read now" not in row["error"]
         assert row["pcm_sha256"] is None
         return
     assert 1 <= row["sr"] <= 768_000
@@ -131,6 +133,16 @@ def test_damaged_files_end_with_a_reason_or_accepted(tmp_path: Path):
 def test_long_files_that_are_damaged_keep_nobody_waiting(tmp_path: Path):
     # The largest have 2.6 MB.
     sys.stdout.write(fuzz(tmp_path, n_files=36, seed=1, duration_s=30))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(60)
+def test_damage_that_goes_on_for_20_mb_keeps_nobody_waiting(tmp_path: Path):
+    (tmp_path / "music" / "damaged").mkdir(parents=True)
+    path = tmp_path / "music" / "damaged" / "a.ogg"
+    path.write_bytes(hold_up("VORBIS", n_bytes=20_000_000))
+    rows, _ = outcomes(tmp_path / "music", tmp_path / "workspace")
+    assert "takes too long to decode" in rows["damaged/a.ogg"]["error"]
 
 
 @pytest.mark.timeout(60)

@@ -1,15 +1,29 @@
+import errno
+import io
 import os
+import re
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
-from genre_mlops import audio
+from genre_mlops import sound_files
 from genre_mlops.audio import decode, load_clip, resample, stream
 from genre_mlops.domain import Clip
 from genre_mlops.errors import AudioError
+from genre_mlops.sound_files import SoundReader
+from tests.damage import hold_up
 from tests.music import tune, write_tune
+
+
+def computes_on(block: np.ndarray) -> np.ndarray:
+    """Return the block after 0.2 s of computing."""
+    until_s = time.thread_time() + 0.2
+    while time.thread_time() < until_s:
+        pass
+    return block
 
 
 @pytest.mark.parametrize("suffix", [".wav", ".au", ".flac", ".aiff", ".ogg", ".mp3"])
@@ -77,6 +91,13 @@ def test_a_wav_without_samples_and_one_of_infinities(tmp_path: Path):
         decode(tmp_path / "inf.wav")
 
 
+def test_channels_that_cancel_each_other_do_not_hide_what_is_absurd(tmp_path: Path):
+    y = np.full((900, 2), [3e38, -3e38], np.float32)
+    soundfile.write(tmp_path / "a.wav", y, 8_000, subtype="FLOAT")
+    with pytest.raises(AudioError, match="absurdly large"):
+        decode(tmp_path / "a.wav")
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3e38])
 @pytest.mark.parametrize("n_channels", [1, 2, 3])
 def test_one_sample_that_is_no_amplitude_is_enough(tmp_path: Path, value: float, n_channels: int):
@@ -118,23 +139,82 @@ def test_the_blocks_are_the_clip_and_none_is_large(tmp_path: Path, suffix: str, 
     np.testing.assert_array_equal(np.concatenate(blocks), decoded.clip.y)
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        # Much time for few bytes, and for little sound.
-        ("_BUDGET_S_PER_MB", 0.0),
-        ("_LEAST_SPEED", 1e9),
-    ],
-)
-def test_what_computes_for_ever_is_given_up(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: float
+def test_an_mp3_in_blocks_is_the_mp3_at_once(tmp_path: Path):
+    # At its lowest bit rate frames lean much on earlier ones.
+    soundfile.write(
+        tmp_path / "a.mp3",
+        tune(seed=1, duration_s=21, sr=16_000),
+        16_000,
+        bitrate_mode="CONSTANT",
+        compression_level=0.99,
+    )
+    at_once = soundfile.read(tmp_path / "a.mp3", dtype="float32")[0]
+    with stream(tmp_path / "a.mp3") as recording:
+        blocks = list(recording.blocks())
+    assert len(blocks) > 3
+    np.testing.assert_allclose(np.concatenate(blocks), at_once, atol=1e-6)
+
+
+def test_a_flac_of_unknown_length_is_read_to_its_end(tmp_path: Path):
+    path = write_tune(tmp_path / "a.flac", seed=1, duration_s=9)
+    whole, known = path.read_bytes(), decode(path)
+    # The last 36 bits before the digest of its first block: what an encoder leaves in a pipe.
+    piped = whole[:21] + bytes([whole[21] & 0xF0]) + bytes(4) + whole[26:]
+    unknown = decode(piped)
+    np.testing.assert_array_equal(unknown.clip.y, known.clip.y)
+    assert (unknown.declared_s, unknown.truncated) == (9, False)
+    with pytest.raises(AudioError, match="cannot be decoded: flac decoder lost sync"):
+        decode(piped[: len(piped) // 2])
+
+
+def test_a_tag_behind_the_last_frame_is_not_decoded(tmp_path: Path):
+    path = write_tune(tmp_path / "a.flac", seed=1)
+    clip = decode(path.read_bytes() + b"TAG" + bytes(125)).clip
+    np.testing.assert_array_equal(clip.y, decode(path).clip.y)
+
+
+def test_how_long_decoding_may_take_follows_from_what_it_gives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    path = write_tune(tmp_path / "a.wav", seed=1, duration_s=21, sr=32_000)
-    monkeypatch.setattr(audio, name, value)
-    assert decode(path).clip.duration_s == 21
-    monkeypatch.setattr(audio, "_BUDGET_S", 0.0)
-    with pytest.raises(AudioError, match=r"takes too long to decode: given up .* s of computing"):
-        decode(path)
+    path = write_tune(tmp_path / "a.wav", seed=1, duration_s=6, sr=32_000)
+    monkeypatch.setattr(sound_files, "_START_S", 0.05)
+    # Three blocks.
+    for least_speed in (1.0, 1e9):
+        monkeypatch.setattr(sound_files, "_LEAST_SPEED", least_speed)
+        with stream(path) as recording:
+            blocks = recording.blocks()
+            if least_speed == 1:
+                assert sum(block.size for block in map(computes_on, blocks)) == 6 * 32_000
+            else:
+                with pytest.raises(AudioError, match="takes too long to decode: given up") as found:
+                    list(map(computes_on, blocks))
+    # What it took, not what it might have.
+    assert float(re.findall(r"after ([\d.]+) s of computing", str(found.value))[0]) >= 0.2
+
+
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
+def test_damage_that_holds_up_the_opening_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, subtype: str
+):
+    monkeypatch.setattr(sound_files, "_START_S", 0.2)
+    with pytest.raises(AudioError, match=r"given up 0 s into it, after 0\.[2-9] s of computing"):
+        decode(hold_up(subtype, n_bytes=3_000_000))
+
+
+def test_a_disc_that_fails_is_not_the_recordings_fault():
+    class Failing(io.BytesIO):
+        def readinto(self, buffer: bytearray) -> int:
+            if self.tell() > 40_000:
+                raise OSError(errno.EIO, "Input/output error")
+            return super().readinto(buffer)
+
+    file = io.BytesIO()
+    soundfile.write(file, tune(seed=1, duration_s=9, sr=22_050), 22_050, format="WAV")
+    with SoundReader(Failing(file.getvalue()), "a", ".wav") as reader:
+        assert len(reader.read(1_000)) == 1_000
+        with pytest.raises(AudioError, match="a: cannot be read: Input/output error") as found:
+            reader.read(60_000)
+    assert isinstance(found.value.__cause__, OSError)
 
 
 def test_missing_files_and_folders(tmp_path: Path):

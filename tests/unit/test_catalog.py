@@ -1,3 +1,4 @@
+import os
 import signal
 import subprocess
 import sys
@@ -17,8 +18,14 @@ from genre_mlops.datasets.folder import FolderDataset
 from genre_mlops.domain import Track, sequential
 from genre_mlops.errors import DataError
 from genre_mlops.fingerprint import fingerprint
-from genre_mlops.readings import Reading, read_file
-from tests.damage import ends_its_process, make_odd_things
+from genre_mlops.readings import Reading, State, read_file
+from tests.damage import (
+    computes_on,
+    ends_its_process,
+    has_no_memory,
+    is_measured_slowly,
+    make_odd_things,
+)
 from tests.music import write_tune
 
 
@@ -59,6 +66,13 @@ def test_levels_are_relative_to_full_scale(tmp_path: Path):
     assert full.clipping_share == pytest.approx(0.75)
     assert full.silence_share == pytest.approx(0.25)
     assert (full.sr, full.n_channels, full.duration_s, full.format) == (sr, 1, 2.0, "WAV/FLOAT")
+
+
+def test_one_side_of_a_stereo_file_is_not_hidden_by_the_other(tmp_path: Path):
+    y = np.stack([np.where(np.arange(8_000) % 80 < 60, 1.0, -1.0), np.full(8_000, -0.5)], axis=1)
+    soundfile.write(tmp_path / "a.wav", y, 8_000, subtype="FLOAT")
+    found = read_file(str(tmp_path / "a.wav"))
+    assert (found.clipping_share, found.dc_offset) == (0.5, 0.5)
 
 
 def test_the_same_audio_in_another_container_has_the_same_pcm_digest(tmp_path: Path):
@@ -118,6 +132,47 @@ def test_unchanged_files_are_not_read_again(music: FolderDataset, tmp_path: Path
     assert changed["sha256"].ne(first["sha256"]).to_list() == [t == "b/1.wav" for t in first.index]
 
 
+def test_what_is_of_the_same_size_is_not_taken_for_the_same(tmp_path: Path):
+    cache, run = tmp_path / "cache", Counting()
+    paths = [
+        write_tune(tmp_path / "music" / f"{genre}/1.wav", seed=i, sr=8_000)
+        for i, genre in enumerate("ab")
+    ]
+    for path in paths:
+        os.utime(path, (1e9, 1e9))
+    listing = FolderDataset(tmp_path / "music").listing()
+    first = build_catalog(listing, cache=cache, run=run)
+    # Two that were mislabelled are exchanged; each keeps its time.
+    paths[0].rename(tmp_path / "aside")
+    paths[1].rename(paths[0])
+    (tmp_path / "aside").rename(paths[1])
+    exchanged = build_catalog(listing, cache=cache, run=run)
+    assert exchanged["sha256"].to_list() == first["sha256"].to_list()[::-1]
+    # One is written anew.
+    write_tune(paths[0], seed=2, sr=8_000)
+    assert paths[0].stat().st_size == paths[1].stat().st_size
+    again = build_catalog(listing, cache=cache, run=run)
+    assert again.at["a/1.wav", "pcm_sha256"] == read_file(str(paths[0])).pcm_sha256
+    assert not set(again["sha256"]) <= set(first["sha256"])
+
+
+@pytest.mark.parametrize("i", range(len(State._fields)))
+def test_each_part_of_a_state_counts(
+    music: FolderDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, i: int
+):
+    cache, run = tmp_path / "cache", Counting()
+    first = build_catalog(music.listing(), cache=cache, run=sequential)
+
+    def one_is_other(path: str) -> State:
+        state = list(readings.file_state(path))
+        state[i] += path.endswith("1.wav")
+        return State(*state)
+
+    monkeypatch.setattr(catalog, "file_state", one_is_other)
+    assert build_catalog(music.listing(), cache=cache, run=run).equals(first)
+    assert run.read + run.hashed == ["1.wav"]
+
+
 def test_moved_files_and_copies_cost_only_their_hash(music: FolderDataset, tmp_path: Path):
     cache = tmp_path / "cache"
     first = build_catalog(music.listing(), cache=cache, run=sequential)
@@ -127,7 +182,7 @@ def test_moved_files_and_copies_cost_only_their_hash(music: FolderDataset, tmp_p
     moved = build_catalog(FolderDataset(elsewhere).listing(), cache=cache, run=run)
     assert run.read == []
     assert len(run.hashed) == 7
-    measured = moved.columns.drop(["path", "mtime_ns"])
+    measured = moved.columns.drop(["path", "mtime_ns", "ctime_ns"])
     assert moved.drop("a/copy.wav")[measured].equals(first[measured])
     assert moved.at["a/copy.wav", "fingerprint"] == moved.at["a/2.wav", "fingerprint"]
     again = Counting()
@@ -254,18 +309,44 @@ def test_a_file_that_ends_its_decoder_costs_itself_only_and_is_not_read_again(
     music: FolderDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(readings, "_LIMIT_S", 0.3)
-    monkeypatch.setattr(readings, "_LIMIT_S_PER_MB", 0.0)
+    monkeypatch.setattr(readings, "_HASH_S_PER_MB", 0.0)
     monkeypatch.setattr(readings, "read_file", ends_its_process)
     first, second = Counting(), Counting()
     found = build_catalog(music.listing(), cache=tmp_path / "cache", run=first)
     assert found["error"].dropna().to_dict() == {
-        "a/4.wav": "takes too long to decode: given up after 0 s of computing",
+        "a/4.wav": "takes too long to decode: given up after 0.3 s of computing for a block",
         "b/1.wav": "cannot be read now: its process ended (SIGKILL); run again",
         "b/3.wav": "crashes the decoder",
     }
     assert len(first.read) == 6
     assert build_catalog(music.listing(), cache=tmp_path / "cache", run=second).equals(found)
     assert second.read == ["1.wav"]
+
+
+def test_a_failure_that_nobody_thought_of_costs_its_file_only_and_is_tried_again(
+    music: FolderDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    with monkeypatch.context() as patch:
+        patch.setattr(readings, "read_file", has_no_memory)
+        found = build_catalog(music.listing(), cache=tmp_path / "cache", run=sequential)
+    assert found["error"].dropna().to_dict() == {
+        "b/3.wav": "cannot be read now: MemoryError: no more than a byte; run again"
+    }
+    run = Counting()
+    found = build_catalog(music.listing(), cache=tmp_path / "cache", run=run)
+    assert found["error"].isna().all()
+    assert run.read == ["3.wav"]
+
+
+def test_the_time_is_up_only_where_nothing_comes(tmp_path: Path):
+    apart = Apart()
+    assert apart.call(computes_on, 4, limit_s=0.25) == 4
+    with pytest.raises(EndedError, match="SIGPROF"):
+        apart.call(computes_on, 1, limit_s=0.05)
+    # Five blocks.
+    path = write_tune(tmp_path / "a.wav", seed=1, duration_s=4.5, sr=65_536)
+    found = apart.call(is_measured_slowly, str(path), limit_s=0.25)
+    assert (found.duration_s, found.error) == (4.5, None)
 
 
 def test_a_crash_is_not_held_against_what_took_the_files_place(
@@ -294,7 +375,7 @@ def test_the_state_in_a_row_is_that_of_what_was_read(
     found = build_catalog(music.listing(), cache=tmp_path / "cache", run=changes_first)
     row = found.loc["b/1.wav"]
     assert row["duration_s"] == 1.7
-    assert (row["size_bytes"], row["mtime_ns"]) == readings.file_state(str(path))
+    assert tuple(row[list(State._fields)]) == readings.file_state(str(path))
     again = Counting()
     assert build_catalog(music.listing(), cache=tmp_path / "cache", run=again).equals(found)
     assert again.read == []

@@ -69,6 +69,22 @@ def test_the_mean_is_the_dc_offset_with_its_sign():
     assert measure(y - 0.03, 16_000).dc_offset == pytest.approx(-0.03, abs=1e-6)
 
 
+@pytest.mark.parametrize("n_channels", [2, 3])
+def test_a_mix_hides_neither_clipping_nor_dc_offset(n_channels: int):
+    frames = np.zeros((4_000, n_channels), np.float32)
+    # A fifth of one channel is at full scale, 0.03 of it on the mean, and the opposite of another.
+    frames[:400, 0], frames[400:800, 0] = 1, -1
+    frames[:, 0] += np.float32(0.03) * (np.arange(4_000) >= 800)
+    frames[:, 1] = np.float32(-0.025)
+    meter = LevelMeter(8_000)
+    for block in np.split(frames, [1_000, 1_003]):
+        meter.add(block.mean(axis=1), block)
+    found = meter.finish()
+    assert found.clipping_share == pytest.approx(0.2 / n_channels)
+    assert found.dc_offset == pytest.approx(-0.025, abs=1e-6)
+    assert measure(frames.mean(axis=1), 8_000).clipping_share == 0
+
+
 def test_silence_is_the_floor_and_has_no_bandwidth():
     silent = measure(np.zeros(9_000), 22_050)
     assert (silent.rms_dbfs, silent.peak_dbfs, silent.silence_share) == (-200, -200, 1)
