@@ -267,7 +267,9 @@ def _parse(text: str) -> tuple[str, object]:
     try:
         return key.strip(), yaml.safe_load(value)
     except yaml.YAMLError as error:
-        raise ConfigError(f"override {text!r}: {value!r} is not YAML") from error
+        raise ConfigError(
+            f"override {text!r}: {value!r} is not YAML; a value has no blanks in it"
+        ) from error
 
 
 def _put(tree: dict[str, Any], dotted: str, value: object) -> None:

@@ -3,28 +3,34 @@
 import json
 import os
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
 from genre_mlops.console import ProgressBars, err, exit_codes, out
+from genre_mlops.data_answers import (
+    about,
+    as_table,
+    by_genre,
+    say,
+    tell_checks,
+    tell_checksums,
+    tell_passed_over,
+)
 from genre_mlops.errors import ConfigError, DataError
-from genre_mlops.wording import counted, printable
+from genre_mlops.wording import counted
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from genre_mlops.config import Config
     from genre_mlops.datasets import Dataset, Listing
-    from genre_mlops.datasets.verification import Verification
     from genre_mlops.engine import Engine
-    from genre_mlops.quality import Inspection
+    from genre_mlops.settings import Settings
 
 app = typer.Typer(help="Sources of audio: list, fetch, verify, show.", no_args_is_help=True)
 
@@ -78,17 +84,17 @@ def fetch(source: Source) -> None:
         dataset = _open(source)
         dataset.prepare(engine.map, engine.progress)
         listing = dataset.listing()
-    _say(f"{dataset.name}: {counted(len(listing.tracks), 'track')}")
-    _say(f"licence: {dataset.licence}")
+    say(f"{dataset.name}: {counted(len(listing.tracks), 'track')}")
+    say(f"licence: {dataset.licence}")
     quoted = shlex.quote(source)
-    _say(f'next: genre-mlops data verify {quoted}, or make run ARGS="-P dataset={quoted}"')
+    say(f'next: genre-mlops data verify {quoted}, or make run ARGS="-P dataset={quoted}"')
 
 
 @app.command()
 def verify(
     source: Source,
     report: Annotated[
-        Path | None,
+        str | None,
         typer.Option(help="Write the quality report and its tables there.", metavar="FOLDER"),
     ] = None,
     overrides: Annotated[
@@ -103,30 +109,30 @@ def verify(
 
     Example: genre-mlops data verify ~/music --report report
     """
-    from genre_mlops.config import Config, load_config
+    from genre_mlops.config import load_config
     from genre_mlops.datasets.verification import verify as verify_checksums
     from genre_mlops.quality import inspect_listing
     from genre_mlops.quality.evidence import REPORT, write_evidence
 
     with exit_codes(), _at_work() as engine:
         config = load_config(None, overrides.split())
-        if config.data.dataset != Config().data.dataset:
+        if "data.dataset=" in overrides:
             raise ConfigError(f"--set data.dataset: the source is the argument, {source}")
-        if report:
-            _refuse_unwritable(report)
+        folder = None if report is None else _report_folder(report)
         dataset, listing = _open_here(source, engine, config)
         checked = verify_checksums(dataset, engine.map)
         found = inspect_listing(listing, config, cache=_cache(), run=engine.map)
-        if report:
-            write_evidence(report, found, listing, dataset)
+        if folder:
+            write_evidence(folder, found, listing, dataset)
     if as_json:
-        typer.echo(json.dumps({"checksums": asdict(checked), **found.as_json()}, indent=2))
+        answer = about(dataset, listing) | {"checksums": asdict(checked)} | found.as_json()
+        typer.echo(json.dumps(answer, indent=2))
     else:
-        _tell_checksums(checked)
-        _tell_checks(found)
-        _tell_passed_over(listing, n_shown=_PASSED_OVER_SHOWN)
-        if report:
-            _say(f"report: {report / REPORT}")
+        tell_checksums(checked)
+        tell_checks(found)
+        tell_passed_over(listing, n_shown=_PASSED_OVER_SHOWN)
+        if folder:
+            say(f"report: {folder / REPORT}")
     if not checked.passed or found.refusals:
         raise typer.Exit(DataError.exit_code)
 
@@ -146,17 +152,17 @@ def show(source: Source, as_json: AsJson = False) -> None:
             _show_file(path, as_json=as_json)
             return
         dataset, listing = _open_here(source, engine)
-        rows = _by_genre(build_catalog(listing, cache=_cache(), run=engine.map))
+        rows = by_genre(build_catalog(listing, cache=_cache(), run=engine.map))
     if as_json:
-        typer.echo(json.dumps(rows, indent=2))
+        typer.echo(json.dumps(about(dataset, listing) | {"genres": rows}, indent=2))
         return
-    out.print(_as_table(rows))
-    _say("")
-    _say(f"source:  {dataset.source}")
-    _say(f"licence: {dataset.licence}")
+    out.print(as_table(rows))
+    say("")
+    say(f"source:  {dataset.source}")
+    say(f"licence: {dataset.licence}")
     if listing.splits:
-        _say(f"splits:  {', '.join(listing.splits)}")
-    _tell_passed_over(listing)
+        say(f"splits:  {', '.join(listing.splits)}")
+    tell_passed_over(listing)
 
 
 def _show_file(path: Path, *, as_json: bool) -> None:
@@ -173,99 +179,26 @@ def _show_file(path: Path, *, as_json: bool) -> None:
         for name, value in reading.items():
             if value is not None:
                 text = f"{value:.5g}" if isinstance(value, float) else str(value)
-                _say(f"{name:<{width}}  {text}")
+                say(f"{name:<{width}}  {text}")
     if reading["error"]:
         raise typer.Exit(DataError.exit_code)
 
 
-def _by_genre(catalog: "pd.DataFrame") -> list[dict[str, Any]]:
-    rows = []
-    for genre, files in catalog.groupby("genre"):
-        rows.append(
-            {
-                "genre": str(genre),
-                "files": len(files),
-                "groups": int(files["group"].nunique()),
-                "minutes": round(float(files["duration_s"].sum()) / 60, 1),
-                "formats": ", ".join(sorted(files["format"].dropna().unique())),
-                "undecodable": int(files["error"].notna().sum()),
-            }
-        )
-    return rows
-
-
-def _as_table(rows: list[dict[str, Any]]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for name, value in rows[0].items():
-        table.add_column(name, justify="left" if isinstance(value, str) else "right")
-    for row in rows:
-        table.add_row(*(Text(printable(value)) for value in row.values()))
-    return table
-
-
-def _tell_checksums(checked: "Verification") -> None:
-    if not checked.n_checked and not checked.missing:
-        _say("checksums: none published for these files")
-        return
-    _say(
-        f"checksums: {counted(checked.n_checked, 'file')} compared, {len(checked.changed)} "
-        f"changed, {len(checked.missing)} missing, {len(checked.unlisted)} not in the list"
-    )
-    _print(dict.fromkeys(checked.missing, "is missing"))
-    _print({track: f"expected {a}, found {b}" for track, (a, b) in checked.changed.items()})
-
-
-def _tell_checks(found: "Inspection") -> None:
-    if found.refusals:
-        _say(f"checks: refused: {', '.join(check.rule.name for check in found.refusals)}")
-        for line in found.refusal():
-            _say(f"  {line}")
-        return
-    n_genres = found.usable["genre"].nunique()
-    n_usable = counted(len(found.usable), "usable track")
-    _say(f"checks: {n_usable} of {n_genres} genres, split: {found.scheme}")
-    if found.n_left_out:
-        n_left_out = counted(found.n_left_out, "file")
-        _say(f"left out: {n_left_out} that the split {found.scheme} does not name")
-    if found.quarantined:
-        _say(f"set aside: {counted(len(found.quarantined), 'file')}")
-        _print(found.quarantined)
-    for check in found.warnings:
-        _say(f"warning: {check.rule.name}: {counted(check.n_failed, 'file')}")
-        _print(check.offenders)
-
-
-def _tell_passed_over(listing: "Listing", *, n_shown: int = 0) -> None:
-    if listing.passed_over:
-        _say(f"passed over: {counted(len(listing.passed_over), 'file')}")
-        for name in listing.passed_over[:n_shown]:
-            _say(f"  {name}")
-        if n_shown and len(listing.passed_over) > n_shown:
-            _say(f"  and {len(listing.passed_over) - n_shown:,} more")
-
-
-def _print(offenders: Mapping[str, str]) -> None:
-    from genre_mlops.quality import in_lines
-
-    for line in in_lines(offenders):
-        _say(f"  {line}")
-
-
-def _say(text: str) -> None:
-    # Names of files may hold what rich takes for markup, and line breaks.
-    out.print(printable(text), markup=False, soft_wrap=True)
-
-
-def _refuse_unwritable(report: Path) -> None:
-    """Make the folder, or say before anything is read that it cannot be."""
-    if report.exists() and not report.is_dir():
-        raise ConfigError(f"--report {report}: is a file; name a folder")
+def _report_folder(text: str) -> Path:
+    """Make the folder of a report, or say before anything is read that it cannot be."""
+    if not text:
+        raise ConfigError("--report: names no folder")
     try:
-        report.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"--report {report}: cannot be made: {error.strerror}") from error
-    if not os.access(report, os.W_OK):
-        raise ConfigError(f"--report {report}: cannot be written to")
+        folder = Path(text).expanduser().absolute()
+        if folder.exists() and not folder.is_dir():
+            raise ConfigError(f"--report {text}: is a file; name a folder")
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, RuntimeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ConfigError(f"--report {text}: cannot be made: {reason}") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ConfigError(f"--report {text}: cannot be written to")
+    return folder
 
 
 @contextmanager
@@ -284,7 +217,10 @@ def _open(source: str, config: "Config | None" = None) -> "Dataset":
     from genre_mlops.datasets import open_dataset
 
     chosen = (config or Config()).override({"data.dataset": source})
-    return open_dataset(chosen.data, root=_root())
+    dataset = open_dataset(chosen.data, root=_root())
+    # Said before anything is read.
+    _settings().made_workspace()
+    return dataset
 
 
 def _open_here(
@@ -298,14 +234,14 @@ def _open_here(
 
 
 def _root() -> Path:
-    return _workspace() / "datasets"
+    return _settings().workspace / "datasets"
 
 
 def _cache() -> Path:
-    return _workspace() / "catalogs"
+    return _settings().workspace / "catalogs"
 
 
-def _workspace() -> Path:
+def _settings() -> "Settings":
     from genre_mlops.settings import Settings
 
-    return Settings().workspace
+    return Settings()

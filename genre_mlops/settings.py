@@ -1,11 +1,12 @@
 """Addresses, from the environment."""
 
+import os
 from pathlib import Path
 
 from pydantic import field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from genre_mlops.errors import ConfigError
+from genre_mlops.errors import ConfigError, GenreError
 
 
 class Settings(BaseSettings):
@@ -28,3 +29,21 @@ class Settings(BaseSettings):
             return value.expanduser().absolute()
         except RuntimeError as error:
             raise ConfigError(f"GENRE_WORKSPACE {value}: there is no user of this name") from error
+
+    def made_workspace(self) -> Path:
+        """Return the workspace, made where it is missing.
+
+        Raises
+        ------
+        GenreError
+            It cannot be made or written to.
+        """
+        place = f"workspace {self.workspace}"
+        advice = "name another place by GENRE_WORKSPACE"
+        try:
+            self.workspace.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise GenreError(f"{place}: cannot be made: {error.strerror}; {advice}") from error
+        if not os.access(self.workspace, os.W_OK | os.X_OK):
+            raise GenreError(f"{place}: cannot be written to; {advice}")
+        return self.workspace

@@ -181,6 +181,7 @@ def run(step: str, line: Callable[[Job], Any], config: Config) -> None:
     workspace = Settings().workspace
     # What cannot work is said before anything is begun.
     source = open_dataset(config.data, root=workspace / "datasets")
+    Settings().made_workspace()
     name = f"{step}: {source.name}" + (" (synthetic music)" if source.synthetic else "")
     with ProgressBars() as progress:
         tracking.sweep_dead_runs()

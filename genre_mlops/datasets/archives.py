@@ -160,11 +160,11 @@ def _failure(archive: Path, error: Exception, keep_damaged: bool) -> DataError:
         return DataError(
             f"{archive}: {what} ({reason}); what is unpacked is kept, run again to go on"
         )
-    then = "remove it and get it again"
+    then, reason = "remove it and get it again", str(error).split(":\n")[0]
     if not keep_damaged:
         archive.unlink(missing_ok=True)
         then = "it is removed, run again to fetch it anew"
-    return DataError(f"{archive}: damaged, or no zip or tar archive ({error}); {then}")
+    return DataError(f"{archive}: damaged, or no zip or tar archive ({reason}); {then}")
 
 
 def mark_whole(folder: Path, names: Iterable[str]) -> None:

@@ -64,10 +64,17 @@ class FolderDataset(Dataset):
                 continue
             genre, *deeper, _ = relative.parts
             tracks.append(Track(relative.as_posix(), path, genre, deeper[0] if deeper else None))
+        passed_over += self._without_tracks({track.genre for track in tracks})
         if not tracks:
             raise DataError(self._why_empty(sorted(passed_over)))
         tracks.sort(key=lambda track: track.track_id)
         return Listing(tuple(tracks), tuple(sorted(passed_over)))
+
+    def _without_tracks(self, genres: set[str]) -> list[str]:
+        """Name the folders that look like genres and hold no track."""
+        folders = (path for path in self.root.iterdir() if path.is_dir() and not path.is_symlink())
+        names = {shown(Path(path.name)) for path in folders if not path.name.startswith(".")}
+        return [f"{name}/ (no track in it)" for name in sorted(names - genres)]
 
     def _why_empty(self, passed_over: list[str]) -> str:
         first = ", ".join(passed_over[:_NAMES_SHOWN])

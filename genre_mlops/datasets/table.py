@@ -25,7 +25,7 @@ SPLIT_WORDS = {
 _REQUIRED = ("path", "genre")
 _OPTIONAL = ("group", "split", "licence")
 _PROBLEMS_SHOWN = 5
-_NOT_COMMAS = (";", "\t", "|")
+_NOT_COMMAS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 _Problems = dict[int, list[str]]
 """Row, counted from 1 below the header -> what is wrong with it."""
@@ -101,8 +101,12 @@ class TableDataset(Dataset):
             else:
                 frame = self._read_csv(problems)
         except UnicodeDecodeError as error:
-            raise DataError(f"dataset {self.path}: is not UTF-8: {error}") from error
-        except (OSError, ValueError, csv.Error) as error:
+            raise DataError(f"dataset {self.path}: is not UTF-8: {error}; save it so") from error
+        except csv.Error as error:
+            raise DataError(
+                f"dataset {self.path}: cannot be read as a table: {error}; is a quote not closed?"
+            ) from error
+        except (OSError, ValueError) as error:
             raise DataError(f"dataset {self.path}: cannot be read as a table: {error}") from error
         frame.columns = [str(name).strip().lower() for name in frame.columns]
         names = list(frame.columns)
@@ -110,8 +114,8 @@ class TableDataset(Dataset):
         twice = [name for name in (*_REQUIRED, *_OPTIONAL) if names.count(name) > 1]
         if missing or twice:
             what = f"has no column {' or '.join(missing)}" if missing else f"has two: {twice[0]}"
-            other = next((mark for mark in _NOT_COMMAS if len(names) == 1 and mark in names[0]), "")
-            hint = f"; fields are to be separated by commas, not by {other!r}" if other else ""
+            others = [word for mark, word in _NOT_COMMAS.items() if mark in "".join(names)]
+            hint = f"; separate fields by commas, not by {others[0]}" if others else ""
             raise DataError(
                 f"dataset {self.path}: {what}; expected path and genre, and where wanted "
                 f"{', '.join(_OPTIONAL)}; found {', '.join(names)}{hint}"

@@ -117,6 +117,20 @@ def with_lost_genres(files: "pd.DataFrame", usable: "pd.DataFrame") -> "pd.DataF
     return _with_texts(files, lost_genre=texts)
 
 
+def with_spellings(files: "pd.DataFrame") -> "pd.DataFrame":
+    """Add `other_spelling`: said of files whose genre others write in other case or blanks."""
+    counts = files["genre"].value_counts().sort_index()
+    plain = {genre: " ".join(str(genre).casefold().split()) for genre in counts.index}
+    # The spelling of most files is taken for the right one.
+    usual = counts.groupby(plain).idxmax().to_dict()
+    texts = {
+        str(track_id): f"the genre {genre} is written {usual[plain[genre]]} elsewhere"
+        for track_id, genre in files["genre"].items()
+        if usual[plain[genre]] != genre
+    }
+    return _with_texts(files, other_spelling=texts)
+
+
 def with_reasons(catalog: "pd.DataFrame", reasons: Mapping[str, list[str]]) -> "pd.DataFrame":
     """Add `reason`: why a row is set aside, else null."""
     return _with_texts(catalog, reason={t: "; ".join(texts) for t, texts in reasons.items()})

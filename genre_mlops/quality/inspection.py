@@ -90,7 +90,10 @@ class Inspection:
             offenders |= {t: s for t, s in check.offenders.items() if t not in offenders}
         offenders |= {t: s for t, s in self.quarantined.items() if t not in offenders}
         cures = dict.fromkeys(check.rule.cure for check in self.refusals if check.rule.cure)
-        return [*lines, *in_lines(offenders), *(f"to go on: {cure}" for cure in cures)]
+        told = [*lines, *in_lines(offenders), *(f"to go on: {cure}" for cure in cures)]
+        if any("=" in cure for cure in cures):
+            told.append('settings: --set "a.b=c" of this command, or -P set="a.b=c" of mlflow run')
+        return told
 
     def raise_if_refused(self) -> None:
         """Raise where the set cannot be used.
@@ -146,7 +149,9 @@ class Inspection:
                 for check in self.checks
             ],
             "refused": [check.rule.name for check in self.refusals],
+            "warnings": [check.rule.name for check in self.warnings],
             "scheme": self.scheme,
+            "genres": {str(g): int(n) for g, n in self.usable["genre"].value_counts().items()},
             "files": len(self.catalog),
             "usable_tracks": len(self.usable),
             "left_out_files": self.n_left_out,
@@ -249,7 +254,8 @@ def inspect(
         n_parts = split_parts(split)
         asked = columns.with_joints(good, pairs, n_parts)
         good = sieve.ask("groups", asked, rules.group_rules(n_parts)).drop(columns="joint")
-    sieve.run("source", columns.with_lost_genres(files, good), rules.source_rules())
+    asked = columns.with_spellings(columns.with_lost_genres(files, good))
+    sieve.run("source", asked, rules.source_rules())
     good = good.assign(split=assign_splits(good, split, own) if len(good) else [])
     shares_groups = own.shares_groups if own else not split.by_group
     asked_of_set = rules.set_rules(

@@ -215,9 +215,12 @@ def _likeness(catalog: "pd.DataFrame", pair: "dict[Any, Any]", track_id: str) ->
     length_s = pair["overlap_s"]
     durations_s = catalog["duration_s"].loc
     mine, its = float(durations_s[track_id]), float(durations_s[other_id])
+    all_of_mine, all_of_its = (length_s > whole - _AT_THE_END_S for whole in (mine, its))
+    # What was compared ends a little before the sound does.
+    if all_of_mine or all_of_its:
+        length_s = min(mine, its)
     here = f"{_clock(max(0.0, -offset_s))} to {_clock(max(0.0, -offset_s) + length_s)}"
     there = f"{_clock(max(0.0, offset_s))} to {_clock(max(0.0, offset_s) + length_s)}"
-    all_of_mine, all_of_its = (length_s > whole - _AT_THE_END_S for whole in (mine, its))
     if all_of_mine and all_of_its:
         how = "is the whole of"
     elif all_of_mine:

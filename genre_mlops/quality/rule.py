@@ -119,6 +119,7 @@ def between(
     *,
     scope: Scope = "row",
     severity: Severity = "critical",
+    words: str = "",
     cure: str = "",
 ) -> Rule:
     """Return a rule on a measure with a least or a greatest value, or both.
@@ -135,5 +136,6 @@ def between(
         sentence,
         scope,
         severity,
-        cure=cure,
+        words,
+        cure,
     )

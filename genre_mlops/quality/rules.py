@@ -92,6 +92,7 @@ def file_warnings(config: QualityConfig) -> list[Rule]:
                 "not be found"
             ),
             severity="warning",
+            words=f"{MIN_OVERLAP_S:g} s or more tell the recording from others",
         ),
     ]
 
@@ -146,7 +147,8 @@ def group_rules(n_parts: int) -> list[Rule]:
             lambda row: (
                 f"genre {row['genre']} has {row['n_groups_of_genre']} group(s) of tracks that must "
                 f"stay together (artists, duplicates); {n_parts} at least, one for each part of "
-                f"the split{'; ' + row['joint'] if isinstance(row['joint'], str) else ''}"
+                f"the split{' (split.n_folds)' if n_parts != len(SPLITS) else ''}"
+                f"{'; ' + row['joint'] if isinstance(row['joint'], str) else ''}"
             ),
         )
     ]
@@ -213,7 +215,7 @@ def set_rules(
                 f"genre {row['genre']} has no usable track in {row['missing_splits']}: {why}"
             ),
             scope="set",
-            cure=_SPLIT_ANEW if is_published else "",
+            cure=f"give every genre tracks of each split, or {_SPLIT_ANEW}" if is_published else "",
         ),
     ]
 
@@ -231,7 +233,15 @@ def source_rules() -> list[Rule]:
             scope="set",
             severity="warning",
             cure="mend the files, or add the genre to the split",
-        )
+        ),
+        none_of(
+            "one_spelling_a_genre",
+            "other_spelling",
+            "a genre is written in one way",
+            scope="set",
+            severity="warning",
+            cure="give the genre one name",
+        ),
     ]
 
 
@@ -247,6 +257,6 @@ def collection_rules(config: QualityConfig) -> list[Rule]:
             lambda row: str(row["reason"]),
             "set",
             words=f"at most {config.max_quarantined_share:.0%} of the files are set aside",
-            cure="mend the files, or raise quality.max_quarantined_share",
+            cure="mend what files were set aside for, or raise quality.max_quarantined_share",
         )
     ]

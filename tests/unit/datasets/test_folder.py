@@ -38,7 +38,10 @@ def test_links_to_genre_folders_are_followed_and_loops_end(tmp_path: Path):
     (tmp_path / "music" / "blues" / "up").symlink_to(tmp_path / "music")
     listing = FolderDataset(tmp_path / "music").listing()
     assert [track.track_id for track in listing.tracks] == ["rock/a.wav"]
-    assert listing.passed_over == ("blues/up/ (a link to a folder that is listed elsewhere)",)
+    assert listing.passed_over == (
+        "blues/ (no track in it)",
+        "blues/up/ (a link to a folder that is listed elsewhere)",
+    )
 
 
 def test_of_several_links_to_a_folder_the_first_by_name_is_taken(tmp_path: Path):
@@ -57,7 +60,10 @@ def test_a_folder_goes_by_its_own_name_whatever_links_to_it(tmp_path: Path):
     (tmp_path / "blues" / "best").symlink_to("../jazz/classics")
     listing = FolderDataset(tmp_path).listing()
     assert [(t.track_id, t.genre) for t in listing.tracks] == [("jazz/classics/a.wav", "jazz")]
-    assert listing.passed_over == ("blues/best/ (a link to a folder that is listed elsewhere)",)
+    assert listing.passed_over == (
+        "blues/ (no track in it)",
+        "blues/best/ (a link to a folder that is listed elsewhere)",
+    )
 
 
 def test_names_of_every_kind(tmp_path: Path):
@@ -103,6 +109,8 @@ def test_what_is_no_data_set_is_said(tmp_path: Path):
     with pytest.raises(DataError, match=r"passed over: a.mp3 \(in no genre's folder\), file.zip$"):
         FolderDataset(tmp_path).listing()
     (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match=r"folder\), empty/ \(no track in it\), file.zip$"):
+        FolderDataset(tmp_path).listing()
     with pytest.raises(DataError, match=r"no audio file in any subfolder.*the folder is empty"):
         FolderDataset(tmp_path / "empty").listing()
 

@@ -347,6 +347,15 @@ def test_a_genre_of_which_every_file_is_set_aside_is_a_warning():
     assert lost(look(catalog)).keys() == {"a/1", "a/2", "a/3"}
 
 
+def test_genres_that_differ_in_case_or_blanks_are_a_warning():
+    catalog = good_catalog(9)
+    catalog.loc[["a/0", "a/1", "a/2"], "genre"] = "A "
+    (check,) = [c for c in look(catalog).warnings if c.rule.name == "one_spelling_a_genre"]
+    why = "the genre A  is written a elsewhere"
+    assert check.offenders == {"a/0": why, "a/1": why, "a/2": why}
+    assert look(good_catalog()).warnings == []
+
+
 def test_a_track_too_short_to_be_compared_is_a_warning():
     catalog = good_catalog()
     catalog.at["a/1", "fingerprint"] = words(1, 86)  # 4.0 s are 86.1 words.

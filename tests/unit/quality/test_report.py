@@ -89,7 +89,7 @@ def test_a_leak_is_told_with_both_tracks_and_what_is_shared():
 @pytest.mark.parametrize(
     ("offset_s", "lengths_s", "overlap_s", "words"),
     [
-        (7.0, (30.0, 15.0), 15.0, "is 0:07 to 0:22 of"),
+        (7.0, (30.0, 15.0), 14.3, "is 0:07 to 0:22 of"),
         (-7.0, (15.0, 30.0), 15.0, "has, at 0:07 to 0:22, the whole of"),
         (0.1, (30.0, 30.0), 29.8, "is the whole of"),
         (20.0, (30.0, 61.0), 10.0, "is, at 0:00 to 0:10, 0:20 to 0:30 of"),
