@@ -82,7 +82,7 @@ def with_joints(usable: "pd.DataFrame", pairs: "pd.DataFrame", n_parts: int) -> 
         counts = near[["first", "second"]].stack().value_counts()
         if len(counts) and counts.iloc[0] > 1:
             track_id, n = counts.index[0], counts.iloc[0]
-            joints[str(genre)] = f"without {track_id}, which has parts of {n} others, they may not"
+            joints[str(genre)] = f"{track_id} has parts of {n} others and may be what joins them"
     return usable.assign(joint=usable["genre"].map(joints))
 
 
