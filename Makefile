@@ -5,7 +5,7 @@ ARGS ?=
 GPU ?=
 LOCK := requirements/$(if $(filter cuda,$(GPU)),cuda,dev).txt
 # Two tests at a time, those that share what they set up in one process (tests/conftest.py).
-SIDE_BY_SIDE := -n 2 --dist loadgroup --no-loadscope-reorder
+SIDE_BY_SIDE := -n 2 --dist loadscope --no-loadscope-reorder
 BIN := .venv/bin
 STAMP := .venv/.installed-$(notdir $(LOCK))
 COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 \
