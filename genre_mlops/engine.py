@@ -1,10 +1,12 @@
 """Where work on many items runs: this process, or one process a core."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
 
 import joblib
 
 from genre_mlops.domain import ITEM, RESULT, Progress, silent
+from genre_mlops.errors import GenreError
 
 
 class Engine:
@@ -43,15 +45,28 @@ class Engine:
         """Apply `function` to items drawn only when a worker is free for the next.
 
         For few long tasks whose own progress is told elsewhere.
+
+        Raises
+        ------
+        GenreError
+            A worker process died, or could not start.
         """
         if self.workers == 1:
             yield from map(function, items)
             return
         tasks = (joblib.delayed(function)(item) for item in items)
         with joblib.parallel_config(backend="loky", n_jobs=self.workers):
-            yield from joblib.Parallel(
+            parallel = joblib.Parallel(
                 return_as="generator_unordered", pre_dispatch="n_jobs", batch_size=1
-            )(tasks)
+            )
+            try:
+                yield from parallel(tasks)
+            except BrokenProcessPool as error:
+                raise GenreError(
+                    "a worker process ended before its work did: killed, out of memory, or not "
+                    "able to start; run the same command to go on, with fewer workers if it ends "
+                    "so again"
+                ) from error
 
 
 def available_cores() -> int:

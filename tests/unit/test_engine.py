@@ -1,13 +1,19 @@
 import os
+import signal
 import time
 
 import pytest
 
 from genre_mlops.engine import Engine
+from genre_mlops.errors import GenreError
 
 
 def square(x: int) -> int:
     return x * x
+
+
+def die(x: int) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def pid(x: int) -> int:
@@ -44,6 +50,13 @@ def test_a_stream_draws_an_item_when_a_worker_is_free(workers: int):
     # At the most: one done, one for each worker, and one in hand.
     assert len(drawn) <= 2 * workers + 1
     assert len(list(stream)) == 8
+
+
+def test_a_worker_that_dies_is_said():
+    with pytest.raises(GenreError, match="a worker process ended before its work did"):
+        list(Engine(2).map(die, range(4), label="die"))
+    # The next map has workers again.
+    assert sorted(Engine(2).map(square, range(3), label="squares")) == [0, 1, 4]
 
 
 def test_nothing_to_do_does_nothing():
