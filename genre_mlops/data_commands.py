@@ -1,7 +1,6 @@
 """`genre-mlops data`: list, fetch, verify and show sources of audio."""
 
 import json
-import os
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from genre_mlops.data_answers import (
     tell_passed_over,
 )
 from genre_mlops.errors import ConfigError, DataError
+from genre_mlops.files import make_writable
 from genre_mlops.wording import counted
 
 if TYPE_CHECKING:
@@ -192,12 +192,10 @@ def _report_folder(text: str) -> Path:
         folder = Path(text).expanduser().absolute()
         if folder.exists() and not folder.is_dir():
             raise ConfigError(f"--report {text}: is a file; name a folder")
-        folder.mkdir(parents=True, exist_ok=True)
+        make_writable(folder)
     except (OSError, RuntimeError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        raise ConfigError(f"--report {text}: cannot be made: {reason}") from error
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise ConfigError(f"--report {text}: cannot be written to")
+        raise ConfigError(f"--report {text}: cannot be written to: {reason}") from error
     return folder
 
 

@@ -1,9 +1,23 @@
-"""Writing so that a file is whole under its name, or not there."""
+"""Writing so that a file is whole under its name, or not there; and where to."""
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+
+def make_writable(folder: Path) -> None:
+    """Make a folder where it is missing.
+
+    Raises
+    ------
+    OSError
+        It cannot be made, or nothing can be written into it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
 
 
 @contextmanager

@@ -1,12 +1,12 @@
 """Addresses, from the environment."""
 
-import os
 from pathlib import Path
 
 from pydantic import field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from genre_mlops.errors import ConfigError, GenreError
+from genre_mlops.files import make_writable
 
 
 class Settings(BaseSettings):
@@ -38,12 +38,11 @@ class Settings(BaseSettings):
         GenreError
             It cannot be made or written to.
         """
-        place = f"workspace {self.workspace}"
-        advice = "name another place by GENRE_WORKSPACE"
         try:
-            self.workspace.mkdir(parents=True, exist_ok=True)
+            make_writable(self.workspace)
         except OSError as error:
-            raise GenreError(f"{place}: cannot be made: {error.strerror}; {advice}") from error
-        if not os.access(self.workspace, os.W_OK | os.X_OK):
-            raise GenreError(f"{place}: cannot be written to; {advice}")
+            raise GenreError(
+                f"workspace {self.workspace}: cannot be written to: {error.strerror}; name another "
+                "place by GENRE_WORKSPACE"
+            ) from error
         return self.workspace

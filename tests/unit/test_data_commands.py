@@ -89,9 +89,9 @@ def test_a_report_that_cannot_be_written_is_said_before_anything_is_read(
 ):
     (tmp_path / "file").touch()
     told = data("verify", music, "--report", tmp_path / "file" / "report", exit_code=2).stderr
-    assert "file/report: cannot be made: Not a directory" in told
+    assert "file/report: cannot be written to: Not a directory" in told
     long = data("verify", music, "--report", "a" * 300, exit_code=2).stderr
-    assert "cannot be made: File name too long" in long
+    assert "cannot be written to: File name too long" in long
     assert "names no folder" in data("verify", music, "--report", "", exit_code=2).stderr
     assert not (workspace / "catalogs").exists()
 
@@ -173,7 +173,10 @@ def test_a_workspace_that_cannot_be_is_one_line(
     (tmp_path / "file").touch()
     monkeypatch.setenv("GENRE_WORKSPACE", str(tmp_path / "file" / "workspace"))
     told = data("verify", music, exit_code=1).stderr
-    assert "file/workspace: cannot be made: Not a directory; name another place by GENRE_W" in told
+    assert (
+        "file/workspace: cannot be written to: Not a directory; name another place by GENRE_W"
+        in told
+    )
     monkeypatch.setenv("GENRE_WORKSPACE", "~no-such-user/workspace")
     assert "there is no user of this name" in data("list", exit_code=2).stderr
 
