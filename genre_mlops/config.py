@@ -135,18 +135,61 @@ class FeatureConfig(Section):
 
 
 class NetworkConfig(Section):
-    """The convolutional network's sizes."""
+    """The convolutional network: which one, and its sizes."""
 
+    kind: Literal["cnn2d", "cnn1d"] = "cnn2d"
+    """Convolution over time and frequency, or over time with mel bands as channels."""
     segment_frames: Annotated[int, Field(ge=32, le=8_192)] = 256
-    filters: Annotated[int, Field(ge=2, le=256)] = 16
-    n_blocks: Annotated[int, Field(ge=1, le=6)] = 4
+    centre_db: Annotated[float, Field(ge=-200, le=0)] = -60.0
+    """Log-mel of music lies around it, give or take `spread_db`: the network sees about -1 to 1."""
+    spread_db: Annotated[float, Field(gt=0, le=200)] = 20.0
+    input_pool: Annotated[int, Field(ge=1, le=8)] = 2
+    """Frames (and for cnn2d, mel bands) averaged before the first block."""
+    filters: Annotated[int, Field(ge=2, le=1_024)] = 16
+    """Of the first block; each block has twice those of the one before."""
+    n_blocks: Annotated[int, Field(ge=1, le=8)] = 4
+    kernel_size: Annotated[int, Field(ge=1, le=31)] = 3
+    pool_size: Annotated[int, Field(ge=1, le=8)] = 2
+    """Maximum over this many frames (and bands) in each block."""
+    norm_momentum: Share = 0.9
+    """Memory of batch normalisation's statistics."""
     dense_units: Annotated[int, Field(ge=4, le=4_096)] = 64
     dropout: Share = 0.3
+
+
+class AugmentConfig(Section):
+    """How far training examples are changed at random; 0 leaves a change out."""
+
+    gain_db: Annotated[float, Field(ge=0, le=60)] = 6.0
+    """Louder or quieter by up to this."""
+    eq_db: Annotated[float, Field(ge=0, le=30)] = 4.0
+    """A smooth curve over the mel bands, up to this much up or down."""
+    eq_points: Annotated[int, Field(ge=2, le=64)] = 5
+    """Where the curve is drawn; between them it is interpolated."""
+    time_stretch: Annotated[float, Field(ge=0, le=0.5)] = 0.1
+    """Slower or faster by up to this share."""
+    pitch_shift_semitones: Annotated[float, Field(ge=0, le=12)] = 1.0
+    n_time_masks: Annotated[int, Field(ge=0, le=16)] = 2
+    time_mask_share: Share = 0.1
+    """Of the segment's frames, the longest mask."""
+    n_mel_masks: Annotated[int, Field(ge=0, le=16)] = 2
+    mel_mask_share: Share = 0.1
+    """Of the mel bands, the widest mask."""
+    noise_share: Annotated[float, Field(ge=0, le=1)] = 0.3
+    """Of the examples, those that get noise."""
+    noise_snr_db: Annotated[float, Field(ge=-20, le=100)] = 15.0
+    """The strongest noise; the weakest is 30 dB below it."""
+    mixup_alpha: Annotated[float, Field(ge=0, le=10)] = 0.3
+    """Of the beta distribution from which the share of a second example is drawn."""
 
 
 class TrainingConfig(Section):
     """How one network is trained."""
 
+    members: Annotated[int, Field(ge=1, le=32)] = 1
+    """Networks of seeds that follow each other, averaged into the one that is shipped."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """What is multiplied; auto takes bfloat16 on GPUs made for it (compute capability 8.0)."""
     epochs: Annotated[int, Field(ge=1, le=10_000)] = 20
     batch_size: Annotated[int, Field(ge=1, le=4_096)] = 16
     crops_per_track: Count = 4
@@ -154,7 +197,8 @@ class TrainingConfig(Section):
     warmup_share: Share = 0.1
     weight_decay: Annotated[float, Field(ge=0, le=1)] = 1e-2
     label_smoothing: Share = 0.1
-    ema_epochs: Annotated[float, Field(gt=0, le=1_000)] = 3.0
+    ema_epochs: Annotated[float, Field(ge=0, le=1_000)] = 3.0
+    """Memory of the averaged weights, which are judged and kept; 0 takes the weights as they are."""
     patience: Count = 10
 
 
@@ -171,6 +215,22 @@ class EvaluationConfig(Section):
     """How tracks are judged."""
 
     n_bootstrap: Annotated[int, Field(ge=100, le=1_000_000)] = 2_000
+    top_k: Annotated[int, Field(ge=2, le=100)] = 3
+    """A track counts as found where its genre is among this many."""
+    calibration_bins: Annotated[int, Field(ge=2, le=100)] = 10
+    sure_accuracy: Annotated[float, Field(gt=0, lt=1)] = 0.9
+    """What those validation tracks must reach that are not answered by "none of these"."""
+    robustness_tracks: Annotated[int, Field(ge=0, le=100_000)] = 100
+    """Test tracks judged again after each change of their sound; 0 leaves the table out."""
+
+
+class BaselineConfig(Section):
+    """The floor beside each score: MFCC statistics and a support vector machine."""
+
+    n_mfcc: Annotated[int, Field(ge=4, le=128)] = 20
+    svm_c: Annotated[float, Field(gt=0, le=1e6)] = 10.0
+    segment_s: Annotated[float, Field(ge=0.5, le=60)] = 3.0
+    """Length of the segments of the split that one should not make."""
 
 
 class RegistryConfig(Section):
@@ -188,9 +248,11 @@ class Config(Section):
     split: SplitConfig = SplitConfig()
     features: FeatureConfig = FeatureConfig()
     network: NetworkConfig = NetworkConfig()
+    augment: AugmentConfig = AugmentConfig()
     training: TrainingConfig = TrainingConfig()
     search: SearchConfig = SearchConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+    baseline: BaselineConfig = BaselineConfig()
     registry: RegistryConfig = RegistryConfig()
 
     def flat(self) -> dict[str, object]:

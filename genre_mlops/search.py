@@ -147,7 +147,7 @@ def study_key(config: Config, split_digest: str) -> str:
         "split": split_digest,
         "space": {key: str(space) for key, space in search_space(config).items()},
         "config": config.model_dump(
-            mode="json", exclude={"data", "quality", "split", "evaluation", "registry"}
+            mode="json", exclude={"data", "quality", "split", "evaluation", "baseline", "registry"}
         ),
     }
     parts["config"]["search"].pop("workers")

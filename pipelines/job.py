@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 PROJECT = Path(__file__).resolve().parents[1]
 PRESETS = Path(__file__).with_name("configs")
 _SHORTCUTS = {
+    "split": "split.scheme",
+    "network": "network.kind",
     "trials": "search.trials",
     "epochs": "training.epochs",
     "workers": "search.workers",
@@ -113,6 +115,8 @@ def start(step: str, line: Callable[[Job], Any]) -> None:
 
     def command(
         dataset: Annotated[str, typer.Option(help="a source, a folder or a table")] = "",
+        split: Annotated[str, typer.Option(help="grouped, kfold, or one the source brings")] = "",
+        network: Annotated[str, typer.Option(help="cnn2d or cnn1d")] = "",
         trials: Annotated[str, typer.Option(help="trials of the search")] = "",
         epochs: Annotated[str, typer.Option(help="epochs of a trial, at the most")] = "",
         workers: Annotated[str, typer.Option(help="trials at the same time")] = "",
@@ -122,8 +126,8 @@ def start(step: str, line: Callable[[Job], Any]) -> None:
             str, typer.Option("--set", help="overrides a.b=c, separated by spaces")
         ] = "",
     ) -> None:
-        shortcuts = {"dataset": dataset, "trials": trials, "epochs": epochs}
-        shortcuts |= {"workers": workers, "seed": seed}
+        shortcuts = {"dataset": dataset, "split": split, "network": network, "trials": trials}
+        shortcuts |= {"epochs": epochs, "workers": workers, "seed": seed}
         with exit_codes():
             run(step, line, read_config(config, shortcuts, overrides))
 
@@ -151,9 +155,9 @@ def read_config(preset: str, shortcuts: dict[str, str], overrides: str) -> Confi
     """
     config = load_config(find_config(preset) if preset else None)
     # A path is taken as it is; everything else is read as YAML, as in `set`.
-    if shortcuts["dataset"]:
+    if shortcuts.get("dataset"):
         config = config.override({"data.dataset": shortcuts["dataset"]})
-    named = [f"{key}={shortcuts[name]}" for name, key in _SHORTCUTS.items() if shortcuts[name]]
+    named = [f"{key}={shortcuts[name]}" for name, key in _SHORTCUTS.items() if shortcuts.get(name)]
     return config.override_texts([*named, *overrides.split()])
 
 

@@ -145,7 +145,7 @@ def test_a_single_entry_point_runs_what_it_needs(main_job: Ran):
 
 def test_mlproject_hands_every_parameter_to_every_entry_point():
     project = yaml.safe_load((PROJECT / "MLproject").read_text())
-    names = {"dataset", "trials", "epochs", "workers", "seed", "config", "set"}
+    names = {"dataset", "split", "network", "trials", "epochs", "workers", "seed", "config", "set"}
     assert set(project["entry_points"]) == {
         *("main", "validate", "features", "train", "register", "package")
     }
