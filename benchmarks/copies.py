@@ -9,6 +9,8 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
+from genre_mlops.changes import low_pass, middle, write_mp3
+
 Audio = tuple[NDArray[np.float32], int]
 
 
@@ -17,12 +19,8 @@ def mp3(kbps: int) -> Callable[[Path, Audio], Path]:
 
     def write(stem: Path, audio: Audio) -> Path:
         y, sr = audio
-        # libsndfile: level 0 is the highest rate of the MPEG version of this sampling rate, 1 the
-        # lowest.
-        highest, lowest = (160, 8) if sr < 32_000 else (320, 32)
         path = stem.with_suffix(".mp3")
-        level = (highest - kbps) / (highest - lowest)
-        soundfile.write(path, y, sr, format="MP3", compression_level=level, bitrate_mode="CONSTANT")
+        write_mp3(path, y, sr, kbps=kbps)
         told = path.stat().st_size * 8 / 1e3 / (len(y) / sr)
         if abs(told / kbps - 1) > 0.05:
             raise RuntimeError(f"asked for mp3 of {kbps} kb/s, got {told:.0f}")
@@ -57,15 +55,12 @@ def stereo(audio: Audio) -> Audio:
 
 def excerpt(audio: Audio) -> Audio:
     """Cut 15 s from the middle."""
-    y, sr = audio
-    start = max(0, (len(y) - 15 * sr) // 2)
-    return y[start : start + 15 * sr], sr
+    return middle(*audio, duration_s=15), audio[1]
 
 
-def low_pass(audio: Audio) -> Audio:
+def dull(audio: Audio) -> Audio:
     """Leave nothing above 4 kHz."""
-    y, sr = audio
-    return soxr.resample(soxr.resample(y, sr, 8_000), 8_000, sr).astype(np.float32), sr
+    return low_pass(*audio, cutoff_hz=4_000), audio[1]
 
 
 def faster(audio: Audio, factor: float) -> Audio:
@@ -90,7 +85,7 @@ KINDS = {
 EXTRA_KINDS = {
     "mp3 32 kb/s": (unchanged, mp3(32)),
     "15 s of the middle, mp3 64 kb/s": (excerpt, mp3(64)),
-    "low-pass 4 kHz": (low_pass, wav),
+    "low-pass 4 kHz": (dull, wav),
     "0.2 % faster": (partial(faster, factor=1.002), wav),
     "0.5 % faster": (partial(faster, factor=1.005), wav),
     "1 % faster": (partial(faster, factor=1.01), wav),

@@ -6,7 +6,8 @@ read block by block (`stream`), or as a whole (`decode`).
 
 import io
 import math
-from collections.abc import Iterator
+import os
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ from genre_mlops.errors import AudioError
 from genre_mlops.sound_files import RawFile, SoundReader, open_regular, unreadable
 
 _BLOCK_SAMPLES = 1 << 16
+# What is no longer is read at once: a decoder asks for a few kilobytes at a time.
+_SMALL_BYTES = 1 << 24
 # No recording is made above this; a header that claims more would cost memory for nothing.
 _MAX_SR = 768_000
 # Files of floats may be scaled to 32-bit integers; beyond that, squares leave float32.
@@ -169,7 +172,7 @@ def stream(
     name = track_id or (str(source) if isinstance(source, Path) else "upload")
     with ExitStack() as stack:
         try:
-            raw: RawFile = io.BytesIO(source) if isinstance(source, bytes) else open_regular(source)
+            raw = io.BytesIO(source) if isinstance(source, bytes) else _opened(source)
             stack.enter_context(raw)
             head = _head(raw)
         except OSError as error:
@@ -220,6 +223,32 @@ def resample(clip: Clip, sr: int) -> Clip:
     return Clip(clip.track_id, y.astype(np.float32, copy=False), sr)
 
 
+def resample_blocks(
+    blocks: Iterable[NDArray[np.float32]], sr: int, to_sr: int
+) -> Iterator[NDArray[np.float32]]:
+    """Resample block by block: bit for bit what `resample` gives of all at once.
+
+    Parameters
+    ----------
+    blocks : iterable of ndarray [shape=(n,), dtype=float32]
+        Amplitude at `sr` Hz.
+    sr, to_sr : int
+        From and to which sampling rate, in Hz.
+
+    Yields
+    ------
+    ndarray [shape=(n,), dtype=float32]
+        Amplitude at `to_sr` Hz, sometimes empty.
+    """
+    if sr == to_sr:
+        yield from blocks
+        return
+    resampler = soxr.ResampleStream(sr, to_sr, 1, dtype="float32", quality="HQ")
+    for block in blocks:
+        yield resampler.resample_chunk(block)
+    yield resampler.resample_chunk(np.empty(0, np.float32), last=True)
+
+
 def load_clip(
     source: Path | bytes,
     *,
@@ -250,6 +279,14 @@ def mix(frames: NDArray[np.float32]) -> NDArray[np.float32]:
         else frames.mean(axis=1)
     )
     return y
+
+
+def _opened(path: Path) -> RawFile:
+    file = open_regular(path)
+    if os.fstat(file.fileno()).st_size > _SMALL_BYTES:
+        return file
+    with file:
+        return io.BytesIO(file.read())
 
 
 def _head(raw: RawFile) -> bytes:

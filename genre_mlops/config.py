@@ -198,7 +198,7 @@ class TrainingConfig(Section):
     weight_decay: Annotated[float, Field(ge=0, le=1)] = 1e-2
     label_smoothing: Share = 0.1
     ema_epochs: Annotated[float, Field(ge=0, le=1_000)] = 3.0
-    """Memory of the averaged weights, which are judged and kept; 0 takes the weights as they are."""
+    """Memory of the averaged weights, which are judged and kept; 0: they are not averaged."""
     patience: Count = 10
 
 
@@ -227,7 +227,7 @@ class EvaluationConfig(Section):
 class BaselineConfig(Section):
     """The floor beside each score: MFCC statistics and a support vector machine."""
 
-    n_mfcc: Annotated[int, Field(ge=4, le=128)] = 20
+    n_mfcc: Annotated[int, Field(ge=4, le=128)] = 30
     svm_c: Annotated[float, Field(gt=0, le=1e6)] = 10.0
     segment_s: Annotated[float, Field(ge=0.5, le=60)] = 3.0
     """Length of the segments of the split that one should not make."""

@@ -1,6 +1,7 @@
 """What `genre-mlops data` answers: lines and tables for people, values for JSON."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from genre_mlops.datasets import Dataset, Listing
     from genre_mlops.datasets.verification import Verification
+    from genre_mlops.feature_checks import FeatureCheck
     from genre_mlops.quality import Inspection
 
 
@@ -68,6 +70,29 @@ def tell_checksums(checked: "Verification") -> None:
     _print({track: f"expected {a}, found {b}" for track, (a, b) in checked.changed.items()})
     if not checked.passed:
         say("checksums: refused: this is not the whole set as it was published")
+
+
+def tell_features(checked: "FeatureCheck", folder: Path) -> None:
+    """Print what came of comparing a feature store with its files."""
+    say(
+        f"features: {counted(checked.n_tracks, 'track')}, {len(checked.missing)} missing, "
+        f"{len(checked.damaged)} damaged; {checked.n_recomputed} recomputed: "
+        f"{checked.n_identical} identical, {len(checked.different)} different"
+    )
+    for name, offenders in (
+        ("missing", checked.missing),
+        ("damaged", checked.damaged),
+        ("different", checked.different),
+    ):
+        if offenders:
+            say(f"{name}:")
+            _print(offenders)
+    if checked.missing:
+        say("to go on: mlflow run . -e features computes what was not computed")
+    if checked.damaged:
+        say(f"to go on: remove the damaged shards from {folder}, then mlflow run . -e features")
+    if checked.different:
+        say(f"to go on: remove {folder}, then mlflow run . -e features")
 
 
 def tell_checks(found: "Inspection") -> None:

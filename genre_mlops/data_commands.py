@@ -1,4 +1,4 @@
-"""`genre-mlops data`: list, fetch, verify and show sources of audio."""
+"""`genre-mlops data`: list, fetch, verify and show sources of audio, and verify their features."""
 
 import json
 import shlex
@@ -20,6 +20,7 @@ from genre_mlops.data_answers import (
     say,
     tell_checks,
     tell_checksums,
+    tell_features,
     tell_passed_over,
 )
 from genre_mlops.errors import ConfigError, DataError
@@ -37,6 +38,7 @@ app = typer.Typer(help="Sources of audio: list, fetch, verify, show.", no_args_i
 _PASSED_OVER_SHOWN = 10
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+Overrides = Annotated[str, typer.Option("--set", help='Settings, as in "quality.min_sr=16000".')]
 Source = Annotated[
     str, typer.Argument(help="A source's name, a folder, a table, or NAME:PATH.", metavar="SOURCE")
 ]
@@ -97,9 +99,7 @@ def verify(
         str | None,
         typer.Option(help="Write the quality report and its tables there.", metavar="FOLDER"),
     ] = None,
-    overrides: Annotated[
-        str, typer.Option("--set", help='Settings, as in "quality.min_sr=16000".')
-    ] = "",
+    overrides: Overrides = "",
     as_json: AsJson = False,
 ) -> None:
     """Compare files with their published checksums, then check them as the pipeline would.
@@ -109,15 +109,12 @@ def verify(
 
     Example: genre-mlops data verify ~/music --report report
     """
-    from genre_mlops.config import load_config
     from genre_mlops.datasets.verification import verify as verify_checksums
     from genre_mlops.quality import inspect_listing
     from genre_mlops.quality.evidence import REPORT, write_evidence
 
     with exit_codes(), _at_work() as engine:
-        config = load_config(None, overrides.split())
-        if "data.dataset=" in overrides:
-            raise ConfigError(f"--set data.dataset: the source is the argument, {source}")
+        config = _config(source, overrides)
         folder = None if report is None else _report_folder(report)
         dataset, listing = _open_here(source, engine, config)
         checked = verify_checksums(dataset, engine.map)
@@ -134,6 +131,44 @@ def verify(
         if folder:
             say(f"report: {folder / REPORT}")
     if not checked.passed or found.refusals:
+        raise typer.Exit(DataError.exit_code)
+
+
+@app.command("verify-features")
+def verify_features(
+    source: Source,
+    n_sample: Annotated[
+        int, typer.Option("--sample", min=0, help="Spectrograms to compute anew.")
+    ] = 20,
+    seed: Annotated[int, typer.Option(help="Of the choice of these.")] = 0,
+    overrides: Overrides = "",
+    as_json: AsJson = False,
+) -> None:
+    """Compare the feature store with the files: every track looked up, a sample computed anew.
+
+    Ends with exit code 3 if a spectrogram is missing, damaged, or not what its file gives.
+
+    Example: genre-mlops data verify-features ~/music --sample 100
+    """
+    from genre_mlops.feature_checks import Content
+    from genre_mlops.feature_checks import verify_features as compare
+    from genre_mlops.quality import inspect_listing
+    from genre_mlops.store import FeatureStore
+
+    with exit_codes(), _at_work() as engine:
+        config = _config(source, overrides)
+        dataset, listing = _open_here(source, engine, config)
+        usable = inspect_listing(listing, config, cache=_cache(), run=engine.map).usable
+        contents = zip(usable["sha256"], map(Path, usable["path"]), strict=True)
+        tracks = dict(zip(usable.index, map(Content._make, contents), strict=True))
+        store = FeatureStore(_settings().workspace / "features", config.features)
+        checked = compare(store, tracks, engine.map, n_sample=n_sample, seed=seed)
+    if as_json:
+        answer = {"dataset": dataset.name, "store": str(store.folder), **asdict(checked)}
+        typer.echo(json.dumps(answer | {"passed": checked.passed}, indent=2))
+    else:
+        tell_features(checked, store.folder)
+    if not checked.passed:
         raise typer.Exit(DataError.exit_code)
 
 
@@ -208,6 +243,14 @@ def _at_work() -> Iterator["Engine"]:
             yield Engine(progress=progress)
         finally:
             stop_workers()
+
+
+def _config(source: str, overrides: str) -> "Config":
+    from genre_mlops.config import load_config
+
+    if "data.dataset=" in overrides:
+        raise ConfigError(f"--set data.dataset: the source is the argument, {source}")
+    return load_config(None, overrides.split())
 
 
 def _open(source: str, config: "Config | None" = None) -> "Dataset":

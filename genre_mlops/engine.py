@@ -1,10 +1,14 @@
-"""Where work on many items runs: this process, or one process a core."""
+"""Where work on many items runs: this process, one process a core, or a cluster's workers."""
 
+import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from pathlib import Path
 
 import joblib
 
+from genre_mlops.cluster import WORKERS_S, count_workers, on_cluster
 from genre_mlops.domain import ITEM, RESULT, Progress, silent
 from genre_mlops.errors import GenreError
 
@@ -15,14 +19,49 @@ class Engine:
     Parameters
     ----------
     workers : int
-        Processes; 1 stays in this one, 0 takes one for each core.
+        Items at a time; 0 takes one for each core, or each worker of the cluster. In one process
+        each, but for 1 without a cluster, which stays in this one.
     progress : Progress
         Told after each item.
+    dask : str
+        Address of a Dask scheduler whose workers do the work; empty: this machine.
+    shared : Path, optional
+        A folder that this process can write to and the workers must see.
     """
 
-    def __init__(self, workers: int = 0, progress: Progress = silent) -> None:
-        self.workers = workers or available_cores()
+    def __init__(
+        self,
+        workers: int = 0,
+        progress: Progress = silent,
+        *,
+        dask: str = "",
+        shared: Path | None = None,
+    ) -> None:
+        self.workers = workers if workers or dask else available_cores()
         self.progress = progress
+        self.dask, self.shared = dask, shared
+
+    def with_workers(self, workers: int) -> "Engine":
+        """Return an engine for as many items at a time, in the same place."""
+        return Engine(workers, self.progress, dask=self.dask, shared=self.shared)
+
+    def check(self) -> None:
+        """Find out whether there is a place to work, before anything is begun.
+
+        Raises
+        ------
+        GenreError
+            The cluster cannot be reached, has no workers or unfit ones.
+        """
+        if self.dask:
+            count_workers(self.dask, self.shared, patience_s=WORKERS_S)
+
+    @property
+    def threads(self) -> int:
+        """Cores for each item, 0 where a library may take those it finds."""
+        if self.dask or self.workers == 1:
+            return 0
+        return available_cores() // self.workers or 1
 
     def map(
         self, function: Callable[[ITEM], RESULT], items: Sequence[ITEM], *, label: str
@@ -31,11 +70,16 @@ class Engine:
 
         An exception in one item ends the map: a function that must not lose its neighbours'
         work keeps the reason in its result.
+
+        Raises
+        ------
+        GenreError
+            As `stream` does.
         """
         if not items:
             return
         # A process costs a second or two to start; few items are done by then.
-        engine = Engine(min(self.workers, len(items)))
+        engine = self if self.dask else self.with_workers(min(self.workers, len(items)))
         self.progress(label, 0, len(items))
         for n_done, result in enumerate(engine.stream(function, items), start=1):
             self.progress(label, n_done, len(items))
@@ -49,24 +93,15 @@ class Engine:
         Raises
         ------
         GenreError
-            A worker process died, or could not start.
+            A worker process died, or could not start; with a cluster: it cannot be reached or
+            used, or an item ended several workers.
         """
-        if self.workers == 1:
+        if self.dask:
+            yield from on_cluster(function, items, self.workers, self.dask, self.shared)
+        elif self.workers == 1:
             yield from map(function, items)
-            return
-        tasks = (joblib.delayed(function)(item) for item in items)
-        with joblib.parallel_config(backend="loky", n_jobs=self.workers):
-            parallel = joblib.Parallel(
-                return_as="generator_unordered", pre_dispatch="n_jobs", batch_size=1
-            )
-            try:
-                yield from parallel(tasks)
-            except BrokenProcessPool as error:
-                raise GenreError(
-                    "a worker process ended before its work did: killed, out of memory, or not "
-                    "able to start; run the same command to go on, with fewer workers if it ends "
-                    "so again"
-                ) from error
+        else:
+            yield from _on_cores(function, items, self.workers)
 
 
 def available_cores() -> int:
@@ -75,9 +110,52 @@ def available_cores() -> int:
 
 
 def stop_workers() -> None:
-    """End the worker processes now, busy or not, and free their memory and cores."""
+    """End the worker processes now, busy or not, and free their memory and cores.
+
+    Those of a cluster stop when the map or stream that uses them ends.
+    """
     from joblib.externals.loky import reusable_executor
 
     # Asking loky for its executor would start one.
     if reusable_executor._executor is not None:
         reusable_executor._executor.shutdown(wait=True, kill_workers=True)
+
+
+def _on_cores(
+    function: Callable[[ITEM], RESULT], items: Iterable[ITEM], workers: int
+) -> Iterator[RESULT]:
+    tasks = (joblib.delayed(function)(item) for item in items)
+    with joblib.parallel_config(backend="loky", n_jobs=workers):
+        parallel = joblib.Parallel(
+            return_as="generator_unordered", pre_dispatch="n_jobs", batch_size=1
+        )
+        try:
+            with _deaf_to_ctrl_c():
+                results = parallel(tasks)
+            yield from results
+        except BrokenProcessPool as error:
+            raise GenreError(
+                "a worker process ended before its work did: killed, out of memory, or not "
+                "able to start; run the same command to go on, with fewer workers if it ends "
+                "so again"
+            ) from error
+
+
+@contextmanager
+def _deaf_to_ctrl_c() -> Iterator[None]:
+    """Start processes that do not hear Ctrl-C, which is for the one that waits for them.
+
+    It ends them by `stop_workers`; by themselves they would end with a traceback each.
+    """
+    from multiprocessing import resource_tracker as python_tracker
+
+    from joblib.externals.loky.backend import resource_tracker as loky_tracker
+
+    # Where they start later, they let the signal through again.
+    python_tracker.ensure_running()
+    loky_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,7 +36,8 @@ def replacing(path: Path) -> Iterator[Path]:
         Hidden, in the same folder, of the same suffix, this process's own.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{os.getpid()}.{path.name}")
+    # Machines may share the folder, and have processes of one number.
+    partial = path.with_name(f".{os.getpid()}.{socket.gethostname()}.{path.name}")
     try:
         yield partial
         # On disk before it has the name: a power cut must not leave an empty file under it.

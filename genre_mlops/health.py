@@ -13,7 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from genre_mlops import __version__, registry, tracking
+from genre_mlops.cluster import count_workers
 from genre_mlops.engine import available_cores
+from genre_mlops.errors import GenreError
 from genre_mlops.learning.bundle import Bundle
 from genre_mlops.settings import Settings
 
@@ -53,7 +55,8 @@ class Finding:
 
 def examine(model: str) -> list[Finding]:
     """Look at everything; a failed look is a finding too."""
-    return [*_machine(), *_packages(), *_places(), *_runs(), _champion(model), _bento()]
+    found = [*_machine(), *_packages(), *_places(), *_cluster(), *_runs()]
+    return [*found, _champion(model), _bento()]
 
 
 def as_table(findings: list[Finding]) -> Table:
@@ -95,6 +98,19 @@ def _places() -> Iterator[Finding]:
     advice = "" if writable else ": cannot be written; GENRE_WORKSPACE names another"
     state: State = "ok" if writable else "wrong"
     yield Finding("data, features", state, f"{workspace}{there}{advice}")
+
+
+def _cluster() -> Iterator[Finding]:
+    settings = Settings()
+    if not settings.dask:
+        return
+    workspace = settings.workspace if settings.workspace.is_dir() else None
+    try:
+        n_workers = count_workers(settings.dask, workspace)
+    except (GenreError, OSError) as error:
+        yield Finding("cluster", "wrong", str(error))
+    else:
+        yield Finding("cluster", "ok", f"{settings.dask}, {n_workers} workers")
 
 
 def _runs() -> Iterator[Finding]:

@@ -49,6 +49,7 @@ class Answer:
         return {
             **who,
             "genre": self.prediction.genre,
+            "sure": self.prediction.sure,
             "probabilities": self.prediction.probabilities,
             "duration_s": self.prediction.duration_s,
         }
@@ -113,5 +114,8 @@ def as_table(answers: Sequence[Answer], *, top: int) -> Table:
             continue
         best = list(answer.prediction.probabilities.items())[:top]
         shown = "  ".join(f"{genre} {probability:.0%}" for genre, probability in best)
-        table.add_row(name, Text(answer.prediction.genre), Text(shown))
+        guess = Text(answer.prediction.genre)
+        if not answer.prediction.sure:
+            guess.append(" none of these?", style="not bold yellow")
+        table.add_row(name, guess, Text(shown))
     return table

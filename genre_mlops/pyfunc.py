@@ -38,7 +38,8 @@ class GenreClassifier(PythonModel):
         Returns
         -------
         DataFrame
-            `genre`, `duration_s`, and `p_<genre>`, the probability of each.
+            `genre`, `sure` (if not, it may be none of them), `duration_s`, and `p_<genre>`, the
+            probability of each.
 
         Raises
         ------
@@ -50,7 +51,11 @@ class GenreClassifier(PythonModel):
         for path in model_input["path"]:
             prediction = self.bundle.predict(Path(path))
             rows.append(
-                {"genre": prediction.genre, "duration_s": prediction.duration_s}
+                {
+                    "genre": prediction.genre,
+                    "sure": prediction.sure,
+                    "duration_s": prediction.duration_s,
+                }
                 | {f"p_{g}": prediction.probabilities[g] for g in self.bundle.info.genres}
             )
         return pd.DataFrame(rows)

@@ -68,7 +68,7 @@ def register(
         Path(genre_mlops.__file__).with_name("pyfunc.py"),
         bundle=bundle,
         inputs={"path": "string"},
-        outputs={"genre": "string", "duration_s": "double", **probabilities},
+        outputs={"genre": "string", "sure": "boolean", "duration_s": "double", **probabilities},
         requirements=[f"{package}=={version(package)}" for package in _REQUIREMENTS],
         name=name,
     )

@@ -7,11 +7,9 @@ trials before it, so that with one worker an interrupted search ends where an un
 would have.
 """
 
-import gc
 import hashlib
 import json
 import logging
-import os
 import time
 import warnings
 from dataclasses import dataclass
@@ -25,11 +23,10 @@ from optuna.trial import TrialState
 import genre_mlops
 from genre_mlops import tracking
 from genre_mlops.config import Config
-from genre_mlops.engine import Engine, available_cores
+from genre_mlops.engine import Engine
 from genre_mlops.errors import GenreError
+from genre_mlops.fitting import Plan, fit
 from genre_mlops.processes import is_gone, this_process
-from genre_mlops.splits import TRAIN, VALIDATION
-from genre_mlops.store import FeatureStore
 
 SEARCH_SPACE: dict[str, BaseDistribution] = {
     "network.filters": CategoricalDistribution((12, 16, 24)),
@@ -43,45 +40,6 @@ SEARCH_SPACE: dict[str, BaseDistribution] = {
 FINISHED, OWNER = "genre.finished", "genre.owner"
 _DONE = (TrialState.COMPLETE, TrialState.PRUNED)
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class SearchPlan:
-    """All that a trial needs, in any process.
-
-    Attributes
-    ----------
-    config : Config
-        The config that trials override.
-    genres : tuple of str
-        Labels in order.
-    catalog : Path
-        Parquet file of the usable tracks with their splits.
-    features : Path
-        Root of the feature stores.
-    folder : Path
-        Holds the database and a folder for each study.
-    key : str
-        Digest of all that decides the outcome.
-    tracking_uri, experiment_id, parent_run_id : str
-        Where trials are logged.
-    synthetic : bool
-        Whether scores are on music made for testing: trials say so.
-    tags : dict of str to str
-        What trials' runs say of their data.
-    """
-
-    config: Config
-    genres: tuple[str, ...]
-    catalog: Path
-    features: Path
-    folder: Path
-    key: str
-    tracking_uri: str
-    experiment_id: str
-    parent_run_id: str
-    synthetic: bool
-    tags: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -151,15 +109,15 @@ def study_key(config: Config, split_digest: str) -> str:
         ),
     }
     parts["config"]["search"].pop("workers")
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
+    return _digest(parts)
 
 
-def search(plan: SearchPlan, engine: Engine) -> BestTrial:
+def search(plan: Plan, engine: Engine) -> BestTrial:
     """Run trials until the budget is met, and return the best.
 
     Parameters
     ----------
-    plan : SearchPlan
+    plan : Plan
         What to search; `config.search` names the budget.
     engine : Engine
         Where trials run, as many at a time as it has workers.
@@ -179,8 +137,7 @@ def search(plan: SearchPlan, engine: Engine) -> BestTrial:
     budget = plan.config.search.trials
     if n_done:
         _log.info("study %s goes on after %d of %d trials", study.study_name, n_done, budget)
-    threads = available_cores() // engine.workers or 1 if engine.workers > 1 else 0
-    tasks = ((plan, study.study_name, n, threads) for n in range(n_done, budget))
+    tasks = ((plan, study.study_name, n, engine.threads) for n in range(n_done, budget))
     engine.progress("search", n_done, budget, told=True)
     for line in engine.stream(run_trial, tasks):
         n_done += 1
@@ -198,8 +155,9 @@ def end_study(bundle: Path) -> None:
     storage = optuna.storages.RDBStorage(_storage_url(folder.parent), skip_table_creation=True)
     study = optuna.load_study(study_name=folder.name, storage=storage)
     study.set_user_attr(FINISHED, True)
-    for path in folder.glob("trial-*.keras"):
-        path.unlink()
+    for pattern in ("trial-*.keras", "member-*.keras", "*.npz"):
+        for path in folder.glob(pattern):
+            path.unlink()
 
 
 def newest_bundle(folder: Path, config: Config, split_digest: str) -> Path:
@@ -219,7 +177,7 @@ def newest_bundle(folder: Path, config: Config, split_digest: str) -> Path:
     return bundles[-1]
 
 
-def run_trial(task: tuple[SearchPlan, str, int, int]) -> str:
+def run_trial(task: tuple[Plan, str, int, int]) -> str:
     """Train one network and return one line about it.
 
     What happens is told to Optuna and MLflow from here, so that this may be any process.
@@ -279,44 +237,29 @@ def search_space(config: Config) -> dict[str, BaseDistribution]:
     return {key: space for key, space in SEARCH_SPACE.items() if _within(flat[key], space)}
 
 
-def _train(plan: SearchPlan, trial: optuna.Trial, log: tracking.TrialLog, threads: int) -> float:
-    import pandas as pd
-
-    from genre_mlops.learning import training
-    from genre_mlops.learning.backend import keras
-    from genre_mlops.learning.batches import load_tracks
-    from genre_mlops.learning.networks import build_network, save_network
+def _train(plan: Plan, trial: optuna.Trial, log: tracking.TrialLog, threads: int) -> float:
+    from genre_mlops.learning.networks import save_network
+    from genre_mlops.learning.training import TrainingDivergedError
 
     config = plan.config.override(trial.params)
     log.params({**trial.params, "seed": config.seed})
-    catalog = pd.read_parquet(plan.catalog)
-    store = FeatureStore(plan.features, config.features)
-
-    parent = os.getppid()
+    folder = plan.folder / trial.study.study_name
+    # By what is tried: a trial that was cut off is tried again under another number.
+    state = folder / f"unfinished-{_digest(trial.params)}.npz"
 
     def report(epoch: int, loss: float) -> None:
-        if os.getppid() != parent:
-            raise SystemExit("the search that asked for this trial is gone")
         trial.report(loss, epoch)
         if trial.should_prune():
+            state.unlink()
             raise optuna.TrialPruned(f"pruned after epoch {epoch} at validation loss {loss:.4f}")
 
-    keras.backend.clear_session()
-    training.be_deterministic(config.seed, threads)
-    network = build_network(config.network, config.features, n_genres=len(plan.genres))
     try:
-        result = training.train(
-            network,
-            load_tracks(catalog, store, plan.genres, TRAIN),
-            load_tracks(catalog, store, plan.genres, VALIDATION),
-            config=config.training,
-            seed=config.seed,
-            log=log,
-            report=report,
-        )
-    except training.TrainingDivergedError as error:
+        network, result = fit(plan, config, log=log, report=report, state=state, threads=threads)
+    except TrainingDivergedError as error:
+        state.unlink(missing_ok=True)
         raise optuna.TrialPruned(str(error)) from error
     save_network(network, _network_path(plan, trial.study.study_name, trial.number))
+    state.unlink()
     trial.set_user_attr("validation_accuracy", result.validation_accuracy)
     log.metrics(
         {
@@ -326,12 +269,10 @@ def _train(plan: SearchPlan, trial: optuna.Trial, log: tracking.TrialLog, thread
         },
         step=result.epochs,
     )
-    del network
-    gc.collect()
     return result.validation_loss
 
 
-def _open_study(plan: SearchPlan) -> optuna.Study:
+def _open_study(plan: Plan) -> optuna.Study:
     """Take up the newest study of this key that a dead process left, or begin another."""
     _quieten()
     plan.folder.mkdir(parents=True, exist_ok=True)
@@ -370,7 +311,7 @@ def _try_config_first(study: optuna.Study, config: Config) -> None:
         study.enqueue_trial(as_it_is)
 
 
-def _load_study(plan: SearchPlan, name: str) -> optuna.Study:
+def _load_study(plan: Plan, name: str) -> optuna.Study:
     storage = optuna.storages.RDBStorage(_storage_url(plan.folder), skip_table_creation=True)
     pruner = optuna.pruners.MedianPruner(
         n_startup_trials=2, n_warmup_steps=plan.config.search.pruning_warmup_epochs
@@ -382,7 +323,7 @@ def _storage_url(folder: Path) -> str:
     return f"sqlite:///{folder / 'search.db'}"
 
 
-def _best(study: optuna.Study, plan: SearchPlan) -> BestTrial:
+def _best(study: optuna.Study, plan: Plan) -> BestTrial:
     done = study.get_trials(deepcopy=False, states=_DONE)
     complete = [trial for trial in done if trial.state is TrialState.COMPLETE]
     if not complete:
@@ -412,8 +353,12 @@ def _best_so_far(study: optuna.Study) -> str:
     return f"best {best.values[0]:.4f}, trial {best.number}"
 
 
-def _network_path(plan: SearchPlan, study: str, number: int) -> Path:
+def _network_path(plan: Plan, study: str, number: int) -> Path:
     return plan.folder / study / f"trial-{number:03d}.keras"
+
+
+def _digest(parts: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _within(value: object, space: BaseDistribution) -> bool:

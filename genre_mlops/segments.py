@@ -43,22 +43,48 @@ def segment_starts(n_frames: int, segment_frames: int) -> NDArray[np.int64]:
     return np.linspace(0, last, n_segments).astype(np.int64)
 
 
-def pool_segments(probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
+def pool_segments(
+    probabilities: NDArray[np.floating], temperature: float = 1.0
+) -> NDArray[np.float64]:
     """Turn what the network says of each segment into one distribution for the track.
 
-    The mean of the log-probabilities, normalised (the geometric mean): a segment that rules a
-    genre out counts, as it would not in a vote or in the arithmetic mean.
+    The mean of the log-probabilities, divided by the temperature and normalised (at temperature 1
+    the geometric mean): a segment that rules a genre out counts, as it would not in a vote or in
+    the arithmetic mean.
 
     Parameters
     ----------
     probabilities : ndarray [shape=(n_segments, n_genres), range=[0, 1]]
         Rows sum to 1.
+    temperature : float
+        Positive; above 1 it makes the answer less certain. The most probable genre stays.
 
     Returns
     -------
     ndarray [shape=(n_genres,), dtype=float64, range=[0, 1]]
         Sums to 1.
     """
-    log_mean = np.log(np.maximum(probabilities.astype(np.float64), _SMALLEST)).mean(axis=0)
+    clipped = np.maximum(probabilities.astype(np.float64), _SMALLEST)
+    log_mean = np.log(clipped).mean(axis=0) / temperature
     pooled = np.exp(log_mean - log_mean.max())
     return np.asarray(pooled / pooled.sum(), dtype=np.float64)
+
+
+def temper(probabilities: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
+    """Change the temperature of what was pooled at temperature 1.
+
+    Parameters
+    ----------
+    probabilities : ndarray [shape=(n_tracks, n_genres), range=(0, 1]]
+        Rows as from `pool_segments`.
+    temperature : float
+        As there.
+
+    Returns
+    -------
+    ndarray [shape=(n_tracks, n_genres), dtype=float64, range=[0, 1]]
+        What `pool_segments` gives at this temperature.
+    """
+    logs = np.log(np.maximum(probabilities, np.finfo(np.float64).tiny)) / temperature
+    tempered = np.exp(logs - logs.max(axis=1, keepdims=True))
+    return np.asarray(tempered / tempered.sum(axis=1, keepdims=True), dtype=np.float64)

@@ -1,5 +1,6 @@
 """Addresses, from the environment."""
 
+import re
 from pathlib import Path
 
 from pydantic import field_validator
@@ -7,6 +8,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from genre_mlops.errors import ConfigError, GenreError
 from genre_mlops.files import make_writable
+
+_SCHEDULER = re.compile(r"(tcp|tls)://[^/\s]+:\d{1,5}")
 
 
 class Settings(BaseSettings):
@@ -16,11 +19,15 @@ class Settings(BaseSettings):
     ----------
     workspace : Path
         `GENRE_WORKSPACE`: holds what the pipeline makes and may use again.
+    dask : str
+        `GENRE_DASK`: a Dask scheduler whose workers do the work, `tcp://host:8786`; empty: none,
+        it is done here.
     """
 
     model_config = SettingsConfigDict(env_prefix="GENRE_", extra="ignore")
 
     workspace: Path = Path("workspace")
+    dask: str = ""
 
     @field_validator("workspace")
     @classmethod
@@ -29,6 +36,16 @@ class Settings(BaseSettings):
             return value.expanduser().absolute()
         except RuntimeError as error:
             raise ConfigError(f"GENRE_WORKSPACE {value}: there is no user of this name") from error
+
+    @field_validator("dask")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        if value and not _SCHEDULER.fullmatch(value):
+            raise ConfigError(
+                f"GENRE_DASK {value}: not the address of a Dask scheduler, such as "
+                "tcp://10.0.0.5:8786 or tls://10.0.0.5:8786"
+            )
+        return value
 
     def made_workspace(self) -> Path:
         """Return the workspace, made where it is missing.

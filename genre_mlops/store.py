@@ -1,30 +1,70 @@
-"""Features on disk: shards of log-mel spectrograms, found by the content of their source.
+"""Features on disk: log-mel spectrograms in shards, found by the content of their source.
 
-`<root>/<feature digest>-v<definition>/shard-<digest>.npy` holds the spectrograms of some files one
-after the other, float16 of shape (n_frames_total, n_mels), for memory mapping;
-`shard-<digest>.parquet` beside it says which: `sha256`, `first_frame`, `n_frames`. A shard counts
-once its Parquet file is there, which is written last. A spectrogram is looked up by its source's
-sha256: a file that is added, changed or moved costs itself, and no other is computed again.
+`<root>/<feature digest>-v<definition>/` holds the shards and their index (`genre_mlops.shards`). A
+spectrogram is looked up by its source's sha256: a file that is added, changed or moved costs
+itself, and no other is computed again. What cannot be used is remembered too. Shards are not
+merged, whatever their size: a look-up in a small one takes no longer, and processes that train may
+have them open.
 """
 
-import hashlib
+import contextlib
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
+from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from genre_mlops.audio import load_clip
 from genre_mlops.config import FeatureConfig
 from genre_mlops.domain import Mapper
 from genre_mlops.errors import AudioError
-from genre_mlops.files import replacing
+from genre_mlops.files import make_writable, replacing
 from genre_mlops.logmel import DEFINITION, LogMel, mel_filters
-from genre_mlops.processes import quiet_stderr
+from genre_mlops.shards import (
+    FILTERS,
+    ShardIndex,
+    ShardMaps,
+    Source,
+    as_table,
+    build_shard,
+    compute,
+    index_table,
+)
 
-TRACKS_PER_SHARD = 32
+__all__ = ["BuildReport", "Estimate", "FeatureStore", "Source", "Spectrograms"]
+
+# A shard is a task of a second or two, and holds about this much; but there are always so many of
+# them, where there are as many files, that every worker has something to do.
+SHARD_BYTES = 64_000_000
+LEAST_SHARDS = 32
+_SAMPLE_FILES = 3
+_SAMPLE_SHARE = 0.02
+# What a killed build left is nobody's work any more.
+_LEFT_BEHIND_S = 86_400.0
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a build will cost.
+
+    Attributes
+    ----------
+    n_tracks : int
+        Spectrograms to compute.
+    n_bytes : int
+        Disk space they will take.
+    cpu_s : float or None
+        How long one worker would be at it, in seconds, by a small sample of the files; None where
+        no sample would be small.
+    """
+
+    n_tracks: int
+    n_bytes: int
+    cpu_s: float | None
 
 
 @dataclass(frozen=True)
@@ -36,12 +76,43 @@ class BuildReport:
     n_built, n_reused : int
         Spectrograms computed, and found as they were.
     failures : dict of str to str
-        Path -> why it gave none.
+        Path -> why it gave none, now or when it was tried.
     """
 
     n_built: int
     n_reused: int
     failures: dict[str, str] = field(default_factory=dict)
+
+
+class Spectrograms(Sequence[NDArray[np.float16]]):
+    """Spectrograms of a store by number, memory-mapped when they are asked for.
+
+    Parameters
+    ----------
+    maps : ShardMaps
+        The store's.
+    shards : sequence of str
+        Names of shards.
+    where : ndarray [shape=(n_tracks, 3), dtype=int64]
+        Place in `shards`, first frame and number of frames.
+    """
+
+    def __init__(self, maps: ShardMaps, shards: Sequence[str], where: NDArray[np.int64]) -> None:
+        self._maps, self._shards, self._where = maps, shards, where
+
+    def __len__(self) -> int:
+        return len(self._where)
+
+    @overload
+    def __getitem__(self, index: int) -> NDArray[np.float16]: ...
+    @overload
+    def __getitem__(self, index: slice) -> "Spectrograms": ...
+    def __getitem__(self, index: int | slice) -> "NDArray[np.float16] | Spectrograms":
+        """Return a spectrogram [shape=(n_frames, n_mels), dtype=float16], dB; or some of them."""
+        if isinstance(index, slice):
+            return Spectrograms(self._maps, self._shards, self._where[index])
+        shard, first, n_frames = self._where[index].tolist()
+        return self._maps.frames(self._shards[shard], first, n_frames)
 
 
 class FeatureStore:
@@ -53,22 +124,49 @@ class FeatureStore:
         Holds the stores of all feature configs.
     config : FeatureConfig
         Its digest names the folder.
+
+    Attributes
+    ----------
+    index : ShardIndex
+        What is where, as it was when the store was opened or built last.
     """
 
     def __init__(self, root: Path, config: FeatureConfig) -> None:
         self.config = config
         self.folder = root / f"{config.digest()}-v{DEFINITION}"
-        self._where: dict[str, tuple[str, int, int]] = {}
-        self._shards: dict[str, NDArray[np.float16]] = {}
-        self._read_index()
+        self._maps = ShardMaps(self.folder, config.n_mels)
+        self.index = ShardIndex(self.folder, config.n_mels)
 
-    def build(self, sources: Mapping[str, Path], run: Mapper) -> BuildReport:
+    def estimate(self, sources: Mapping[str, Source]) -> Estimate:
+        """Say what `build` will cost, by computing a few of the files.
+
+        Parameters
+        ----------
+        sources : mapping of str to Source
+            As of `build`.
+        """
+        missing = self._missing(sources)
+        n_bytes = int(self._n_frames(missing, sources).sum()) * self._frame_bytes
+        duration_s = sum(sources[sha256].duration_s for sha256 in missing)
+        sample = missing[:_SAMPLE_FILES]
+        sample_s = sum(sources[sha256].duration_s for sha256 in sample)
+        if not missing or sample_s > _SAMPLE_SHARE * duration_s:
+            return Estimate(len(missing), n_bytes, None)
+        log_mel = LogMel(self.config, mel_filters(self.config))
+        began_s = time.monotonic()
+        for sha256 in sample:
+            with contextlib.suppress(AudioError):
+                compute(log_mel, sources[sha256], sha256)
+        cpu_s = (time.monotonic() - began_s) * duration_s / sample_s
+        return Estimate(len(missing), n_bytes, cpu_s)
+
+    def build(self, sources: Mapping[str, Source], run: Mapper) -> BuildReport:
         """Compute what is missing.
 
         Parameters
         ----------
-        sources : mapping of str to Path
-            sha256 of a file's bytes -> where it is.
+        sources : mapping of str to Source
+            sha256 of a file's bytes -> the file.
         run : Mapper
             Where the work happens. Killed, a build goes on where it was: whole shards stay.
 
@@ -76,25 +174,35 @@ class FeatureStore:
         -------
         BuildReport
             What was built, reused, and failed.
+
+        Raises
+        ------
+        DataError
+            The disk has too little room.
         """
-        missing = sorted(sha256 for sha256 in sources if sha256 not in self._where)
-        tasks = [
-            [(sha256, sources[sha256]) for sha256 in missing[i : i + TRACKS_PER_SHARD]]
-            for i in range(0, len(missing), TRACKS_PER_SHARD)
-        ]
-        failures: dict[str, str] = {}
-        if tasks:
-            with replacing(self.folder / "features.json") as note:
-                note.write_text(self.config.model_dump_json(indent=2) + "\n")
-            build = partial(build_shard, self.folder, self.config, mel_filters(self.config))
-            for failed in run(build, tasks, label="compute features"):
-                failures |= failed
-            self._read_index()
-        n_built = len(missing) - len(failures)
-        return BuildReport(n_built, len(sources) - len(missing), failures)
+        failures = {
+            str(sources[sha256].path): reason
+            for sha256, reason in self.index.failures.items()
+            if sha256 in sources
+        }
+        missing = self._missing(sources)
+        n_reused = len(sources) - len(missing) - len(failures)
+        index, n_failed = index_table(self.folder), 0
+        if missing:
+            self._prepare(missing, sources)
+            build = partial(build_shard, self.folder, self.config)
+            for built in run(build, self._tasks(missing, sources), label="compute features"):
+                index.append(as_table(built.rows, index))
+                failures |= built.failures
+                n_failed += len(built.failures)
+        index.tidy()
+        if missing:
+            self.index = ShardIndex(self.folder, self.config.n_mels)
+            self._sweep()
+        return BuildReport(len(missing) - n_failed, n_reused, failures)
 
     def __contains__(self, sha256: str) -> bool:
-        return sha256 in self._where
+        return bool(self.index.find([sha256])[0] >= 0)
 
     def __getitem__(self, sha256: str) -> NDArray[np.float16]:
         """Return a source's spectrogram, memory-mapped.
@@ -109,66 +217,71 @@ class FeatureStore:
         ndarray [shape=(n_frames, n_mels), dtype=float16]
             dB relative to full scale.
         """
-        shard, first, n_frames = self._where[sha256]
-        if shard not in self._shards:
-            self._shards[shard] = np.load(self.folder / f"{shard}.npy", mmap_mode="r")
-        return self._shards[shard][first : first + n_frames]
+        return self.sequence([sha256])[0]
 
-    def _read_index(self) -> None:
-        import pandas as pd
+    def sequence(self, sha256: Sequence[str]) -> Spectrograms:
+        """Return the spectrograms of many sources, to be looked up by number.
 
-        for piece in sorted(self.folder.glob("shard-*.parquet")):
-            rows = pd.read_parquet(piece)
-            for sha256, first, n in zip(
-                rows["sha256"], rows["first_frame"], rows["n_frames"], strict=True
-            ):
-                self._where[str(sha256)] = (piece.stem, int(first), int(n))
+        They take a few bytes each; what was read of them is let go of from time to time.
 
+        Parameters
+        ----------
+        sha256 : sequence of str
+            Of the source files' bytes.
 
-def build_shard(
-    folder: Path,
-    config: FeatureConfig,
-    filters: NDArray[np.float32],
-    sources: Sequence[tuple[str, Path]],
-) -> dict[str, str]:
-    """Compute and write one shard; nothing half-written is ever under its name.
+        Raises
+        ------
+        KeyError
+            The store has none for one of them.
+        """
+        places = self.index.find(sha256)
+        if (places < 0).any():
+            raise KeyError(sha256[int(np.argmax(places < 0))])
+        return Spectrograms(self._maps, self.index.shards, self.index.where[places])
 
-    Returns
-    -------
-    dict of str to str
-        Path -> reason, for files that gave no spectrogram.
-    """
-    import pandas as pd
+    @property
+    def _frame_bytes(self) -> int:
+        return self.config.n_mels * 2
 
-    log_mel = LogMel(config, filters)
-    spectrograms: dict[str, NDArray[np.float16]] = {}
-    failures: dict[str, str] = {}
-    for sha256, path in sources:
-        try:
-            # The mp3 decoder writes its warnings past Python.
-            with quiet_stderr():
-                spectrograms[sha256] = _spectrogram(log_mel, path, sha256)
-        except AudioError as error:
-            failures[str(path)] = error.reason
-    if not spectrograms:
-        return failures
-    n_frames = [len(S_db) for S_db in spectrograms.values()]
-    first = np.concatenate([[0], np.cumsum(n_frames)[:-1]])
-    name = f"shard-{hashlib.sha256(' '.join(spectrograms).encode()).hexdigest()[:16]}"
-    with replacing(folder / f"{name}.npy") as partial_npy:
-        np.save(partial_npy, np.concatenate(list(spectrograms.values())))
-    rows = {"sha256": list(spectrograms), "first_frame": first, "n_frames": n_frames}
-    with replacing(folder / f"{name}.parquet") as partial_index:
-        pd.DataFrame(rows).to_parquet(partial_index)
-    return failures
+    def _missing(self, sources: Mapping[str, Source]) -> list[str]:
+        """Return what is to be computed, in an order that is always the same."""
+        names = [sha256 for sha256 in sources if sha256 not in self.index.failures]
+        lost = self.index.find(names) < 0
+        return sorted(sha256 for sha256, is_lost in zip(names, lost, strict=True) if is_lost)
 
+    def _n_frames(self, missing: list[str], sources: Mapping[str, Source]) -> NDArray[np.int64]:
+        durations_s = np.array([sources[sha256].duration_s for sha256 in missing])
+        return 1 + (durations_s * self.config.sr / self.config.hop_length).astype(np.int64)
 
-def _spectrogram(log_mel: LogMel, path: Path, sha256: str) -> NDArray[np.float16]:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise AudioError(str(path), f"cannot be read: {error.strerror or error}") from error
-    if hashlib.sha256(data).hexdigest() != sha256:
-        raise AudioError(str(path), "has changed since it was checked; run again")
-    clip = load_clip(data, sr=log_mel.config.sr, track_id=str(path))
-    return log_mel(clip).astype(np.float16)
+    def _tasks(
+        self, missing: list[str], sources: Mapping[str, Source]
+    ) -> list[list[tuple[str, Source]]]:
+        n_frames = self._n_frames(missing, sources)
+        ends = np.cumsum(n_frames)
+        most = min(SHARD_BYTES // self._frame_bytes, -(-int(ends[-1]) // LEAST_SHARDS))
+        shards = (ends - n_frames) // most
+        bounds = [0, *(np.flatnonzero(np.diff(shards)) + 1).tolist(), len(missing)]
+        return [
+            [(sha256, sources[sha256]) for sha256 in missing[start:end]]
+            for start, end in pairwise(bounds)
+        ]
+
+    def _prepare(self, missing: list[str], sources: Mapping[str, Source]) -> None:
+        # Not by all who read a store: it takes the sources of audio with it.
+        from genre_mlops.datasets.disk import need_room
+
+        make_writable(self.folder)
+        need_room(self.folder, int(self._n_frames(missing, sources).sum()) * self._frame_bytes)
+        with replacing(self.folder / "features.json") as note:
+            note.write_text(self.config.model_dump_json(indent=2) + "\n")
+        # For the workers: to make them takes librosa, which takes a second to import.
+        with replacing(self.folder / FILTERS) as filters:
+            np.save(filters, mel_filters(self.config))
+
+    def _sweep(self) -> None:
+        """Remove the shards, and beginnings of files, that a killed build left long ago."""
+        ours = {f"{name}.npy" for name in self.index.shards}
+        for path in (*self.folder.glob("shard-*.npy"), *self.folder.glob(".*")):
+            with contextlib.suppress(FileNotFoundError):
+                if path.name not in ours and time.time() - path.stat().st_mtime > _LEFT_BEHIND_S:
+                    path.unlink()

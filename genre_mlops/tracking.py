@@ -134,6 +134,11 @@ def describe(markdown: str) -> None:
     mlflow.set_tag("mlflow.note.content", markdown)
 
 
+def log_text(text: str, path: str) -> None:
+    """Store a text as an artifact of the open run."""
+    mlflow.log_text(text, path)
+
+
 def log_table(frame: "pd.DataFrame", path: str) -> None:
     """Store a frame as a table that the UI can show."""
     mlflow.log_table(frame, path)
@@ -284,13 +289,21 @@ class TrialLog:
         The run's name.
     tags : mapping of str to str
         What is known of it from the start.
+    step : str
+        What it is: a tag.
     """
 
     def __init__(
-        self, experiment_id: str, parent_run_id: str, name: str, tags: Mapping[str, str]
+        self,
+        experiment_id: str,
+        parent_run_id: str,
+        name: str,
+        tags: Mapping[str, str],
+        *,
+        step: str = "trial",
     ) -> None:
         self._client = MlflowClient()
-        own = {MLFLOW_PARENT_RUN_ID: parent_run_id, **_own_tags("trial"), **tags}
+        own = {MLFLOW_PARENT_RUN_ID: parent_run_id, **_own_tags(step), **tags}
         self.run_id: str = self._client.create_run(
             experiment_id, tags=own, run_name=name
         ).info.run_id

@@ -2,12 +2,17 @@
 
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from genre_mlops import tracking
 from genre_mlops.errors import DataError
-from genre_mlops.store import FeatureStore
+from genre_mlops.readings import State
+from genre_mlops.store import Estimate, FeatureStore, Source
 from pipelines import validate
 from pipelines.job import Job, Validated, start
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _log = logging.getLogger("genre_mlops.features")
 
@@ -17,15 +22,39 @@ def run(job: Job, data: Validated) -> FeatureStore:
     config = job.config.features
     with tracking.open_run("features", tags=data.tags):
         store = FeatureStore(job.workspace / "features", config)
-        sources = dict(zip(data.catalog["sha256"], map(Path, data.catalog["path"]), strict=True))
+        sources = sources_of(data.catalog)
+        estimate = store.estimate(sources)
+        if estimate.n_tracks:
+            _log.info("features: %s", in_words(estimate, job.engine.workers))
         report = store.build(sources, job.engine.map)
         tracking.log_params({"digest": config.digest(), **config.model_dump()})
         tracking.log_metrics({"built": report.n_built, "reused": report.n_reused})
         _log.info("features: %d built, %d reused", report.n_built, report.n_reused)
         if report.failures:
             lines = "\n".join(f"  {path}: {why}" for path, why in report.failures.items())
-            raise DataError(f"features: {len(report.failures)} file(s) gave none\n{lines}")
+            raise DataError(
+                f"features: {len(report.failures)} file(s) gave none\n{lines}\n"
+                "  to go on: replace or remove them, then run the same command"
+            )
     return store
+
+
+def sources_of(catalog: "pd.DataFrame") -> dict[str, Source]:
+    """Return the files of a catalog by their sha256, with what is known of them."""
+    paths = map(Path, catalog["path"])
+    states = map(State._make, zip(*(catalog[name] for name in State._fields), strict=True))
+    files = map(Source, paths, catalog["duration_s"], states)
+    return dict(zip(catalog["sha256"], files, strict=True))
+
+
+def in_words(estimate: Estimate, workers: int) -> str:
+    """Say what a build will cost; 0 workers are as many as a cluster has."""
+    words = f"{estimate.n_tracks:,} to build, about {estimate.n_bytes / 1e6:,.0f} MB"
+    if estimate.cpu_s is None:
+        return words
+    return (
+        f"{words}, about {estimate.cpu_s / max(1, workers):,.0f} s on {max(1, workers)} worker(s)"
+    )
 
 
 def line(job: Job) -> None:

@@ -182,17 +182,19 @@ def run(step: str, line: Callable[[Job], Any], config: Config) -> None:
     """Run one entry point inside its MLflow run."""
     from genre_mlops import tracking
 
-    workspace = Settings().workspace
+    settings = Settings()
     # What cannot work is said before anything is begun.
-    source = open_dataset(config.data, root=workspace / "datasets")
-    Settings().made_workspace()
+    source = open_dataset(config.data, root=settings.workspace / "datasets")
+    workspace = settings.made_workspace()
     name = f"{step}: {source.name}" + (" (synthetic music)" if source.synthetic else "")
     with ProgressBars() as progress:
+        engine = Engine(progress=progress, dask=settings.dask, shared=workspace)
+        engine.check()
         tracking.sweep_dead_runs()
         try:
             with tracking.open_run(step, name):
                 tracking.log_params(config.flat(), prefix="cfg.")
-                line(Job(config, workspace, Engine(progress=progress)))
+                line(Job(config, workspace, engine))
         finally:
             # Workers that were cut off cannot close their trials' runs themselves.
             stop_workers()

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from genre_mlops import registry, tracking
-from genre_mlops.learning.evaluation import Judged, judge_bundle, unseen_tests
+from genre_mlops.learning.evaluation import judge_bundle, unseen_tests
 from genre_mlops.learning.gate import Verdict, judge
-from genre_mlops.pictures import confusion_picture
+from genre_mlops.learning.judged import Judged
 from genre_mlops.search import end_study, newest_bundle
 from pipelines import features, validate
+from pipelines.evidence import log_judged
 from pipelines.job import Job, Validated, start
 
 
@@ -24,28 +25,21 @@ class Registered:
 
 def run(job: Job, data: Validated, bundle: Path) -> Registered:
     """Register a bundle; it becomes the champion if there is none or if it is better."""
-    name, how = job.config.registry.model, (job.config, job.engine.map)
+    name, how = job.config.registry.model, (data.catalog, job.config, job.engine.map)
     with tracking.open_run("register", tags=data.tags):
         # Before anything is registered: a champion that cannot be read is to be mended first.
         rival = registry.find_champion(name)
-        ours = judge_bundle(bundle, data.catalog, *how)
-        picture = confusion_picture(ours.evaluation, title=ours.title)
-        tracking.log_metrics(ours.metrics())
-        tracking.log_figure(picture, "test/confusion.png")
-        tracking.log_table(ours.per_genre(), "test/per_genre.json")
-        tracking.log_table(ours.per_track(), "test/per_track.json")
+        ours = judge_bundle(bundle, *how, changed=True)
+        log_judged(ours)
         data.log_tracks(ours.tracks, digest=ours.digest, context="test")
-        tracking.describe(ours.markdown())
         version = registry.register(
             bundle, ours.info, name=name, tags=ours.tags(), description=ours.markdown()
         )
         verdict = Verdict(True, "there was no champion")
         if rival:
             fair = unseen_tests(data.catalog, rival.bundle)
-            theirs = judge_bundle(rival.bundle, data.catalog, *how)
-            verdict = judge(
-                ours.score(version, among=fair), theirs.score(rival.version, among=fair)
-            )
+            theirs = judge_bundle(rival.bundle, *how).score(rival.version, among=fair)
+            verdict = judge(ours.score(version, among=fair), theirs)
         if verdict.promote:
             registry.promote(name, version)
         registry.note_verdict(name, version, verdict)

@@ -5,6 +5,7 @@ from rich.table import Table
 from rich.text import Text
 
 from genre_mlops.console import out
+from genre_mlops.learning.baseline import BaselineReport
 from genre_mlops.learning.metrics import Evaluation
 from genre_mlops.registry import CHALLENGER, CHAMPION, version_of
 from genre_mlops.search import BestTrial
@@ -12,7 +13,13 @@ from pipelines.job import Validated
 from pipelines.register import Registered
 
 
-def summarise(data: Validated, best: BestTrial, registered: Registered, bento: str) -> None:
+def summarise(
+    data: Validated,
+    best: BestTrial,
+    registered: Registered,
+    floor: BaselineReport,
+    bento: str,
+) -> None:
     """Print what came of the run, and what to type next."""
     synthetic = "synthetic " * data.source.synthetic
     accuracy = registered.judged.evaluation.accuracy
@@ -25,6 +32,8 @@ def summarise(data: Validated, best: BestTrial, registered: Registered, bento: s
         f"{synthetic}validation loss {best.validation_loss:.3f}",
         f"{synthetic}test score": f"accuracy {accuracy.value:.3f}, 95 % interval "
         f"{accuracy.low:.3f} to {accuracy.high:.3f}, {len(registered.judged.tracks)} tracks",
+        f"{synthetic}floor": f"{floor.test}: MFCC statistics + SVM on the same tracks",
+        f"{synthetic}warning": f"no score: {floor.segments}",
         **_doubt(registered.judged.evaluation),
         "version": f"{registered.name} {registered.version}, {alias}",
         "why": registered.verdict.reason,

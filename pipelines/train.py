@@ -3,22 +3,20 @@
 from pathlib import Path
 
 from genre_mlops import tracking
-from genre_mlops.engine import Engine, stop_workers
-from genre_mlops.learning.bundle import BundleInfo
-from genre_mlops.search import BestTrial, SearchPlan, search, study_key
-from genre_mlops.splits import TEST
+from genre_mlops.engine import stop_workers
+from genre_mlops.fitting import Plan
+from genre_mlops.members import train_members
+from genre_mlops.search import BestTrial, search, study_key
+from genre_mlops.shipping import ship
 from pipelines import features, validate
 from pipelines.job import Job, Validated, start
 
 
 def run(job: Job, data: Validated) -> tuple[BestTrial, Path]:
-    """Search, export the best network, and return it with its bundle's folder."""
-    from genre_mlops.learning.export import write_bundle
-    from genre_mlops.learning.networks import load_network
-
+    """Search, train the other members, and return the best trial with the bundle's folder."""
     config, folder = job.config, job.workspace / "studies"
     with tracking.open_run("train", tags=data.tags) as run_id:
-        plan = SearchPlan(
+        plan = Plan(
             config=config,
             genres=data.genres,
             catalog=data.path,
@@ -32,23 +30,15 @@ def run(job: Job, data: Validated) -> tuple[BestTrial, Path]:
             tags=data.tags,
         )
         stop_workers()
-        best = search(plan, Engine(config.search.workers, job.engine.progress))
+        engine = job.engine.with_workers(config.search.workers)
+        best = search(plan, engine)
         tracking.log_best_trial(best.number, best.run_id, best.summary())
-        info = BundleInfo(
-            genres=data.genres,
-            features=best.config.features,
-            segment_frames=best.config.network.segment_frames,
-            synthetic=data.source.synthetic,
-            provenance={
-                "dataset": data.source.name,
-                "split_digest": data.digest,
-                **best.provenance(),
-            },
-        )
-        bundle = folder / best.study / "bundle"
-        seen = data.catalog.loc[data.catalog["split"] != TEST, "sha256"]
-        write_bundle(bundle, load_network(best.network), info, seen=seen)
-    return best, bundle
+        members = train_members(plan, best.config, folder / best.study, engine)
+        origin = {"dataset": data.source.name, "split_digest": data.digest, **best.provenance()}
+        shipped = ship(plan, best.config, [best.network, *members], folder / best.study, origin)
+        tracking.log_metrics(shipped.metrics)
+        tracking.log_text(shipped.summary, "network.txt")
+    return best, shipped.folder
 
 
 def line(job: Job) -> None:

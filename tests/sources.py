@@ -10,7 +10,7 @@ from pathlib import Path
 
 import soundfile
 
-from genre_mlops.datasets.gtzan_index import Entry, Index
+from genre_mlops.datasets.gtzan_index import Entry, Index, gtzan_index
 from genre_mlops.domain import Progress
 from tests.music import tune
 
@@ -44,6 +44,22 @@ def make_gtzan(folder: Path, *, suffix: str = ".wav", genres_folder: str = "genr
             split = ("train", "test", "validation", "test")[n]
             index[name] = Entry(md5, f"{genre} band {max(1, n)}" if n < 3 else "", split)
     return index
+
+
+def make_whole_gtzan(folder: Path, *, duration_s: float, sr: int) -> None:
+    """Write a clip of our own under each published name, a genre's all of one pitch.
+
+    What is published about the clips is of others, but for one: the one that does not decode.
+    """
+    names = gtzan_index()
+    genres = sorted({name.partition(".")[0] for name in names})
+    for seed, name in enumerate(names):
+        genre = name.partition(".")[0]
+        path = folder / "genres" / genre / f"{name}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        y = tune(seed=seed, duration_s=duration_s, sr=sr, base_hz=150 * 1.3 ** genres.index(genre))
+        soundfile.write(path, y, sr, subtype="PCM_16")
+    (folder / "genres" / "jazz" / "jazz.00054.wav").write_bytes(b"RIFF, and no more")
 
 
 def zip_bytes(members: Mapping[str, bytes]) -> bytes:

@@ -1,4 +1,4 @@
-"""Random crops of memory-mapped spectrograms, the same for the same seed."""
+"""Random crops of memory-mapped spectrograms through `tf.data`, the same for the same seed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from genre_mlops.learning.backend import keras
-from genre_mlops.segments import cut_segments
+from genre_mlops.learning.backend import tf
 from genre_mlops.store import FeatureStore
 
 if TYPE_CHECKING:
     import pandas as pd
+
+Batch = tuple[NDArray[np.float16], NDArray[np.float32]]
+
+# Batches made while the network is at work on the last one.
+_AHEAD = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +26,7 @@ class TrackSet:
     Attributes
     ----------
     spectrograms : sequence of ndarray [shape=(n_frames, n_mels)]
-        Log-mel in dB, usually memory-mapped.
+        Log-mel in dB, usually memory-mapped when it is asked for.
     labels : ndarray [shape=(n_tracks,), dtype=int64, range=[0, n_genres)]
         Index of each track's genre.
     """
@@ -57,10 +61,10 @@ def load_tracks(
     """
     chosen = catalog[catalog["split"] == split]
     labels = [genres.index(genre) for genre in chosen["genre"]]
-    return TrackSet([store[sha256] for sha256 in chosen["sha256"]], np.array(labels, np.int64))
+    return TrackSet(store.sequence(list(chosen["sha256"])), np.array(labels, np.int64))
 
 
-class CropBatches(keras.utils.PyDataset):  # type: ignore[misc]
+class CropBatches:
     """Batches of random crops, `crops_per_track` of each track an epoch.
 
     What a batch holds follows from seed, epoch and its number alone.
@@ -69,7 +73,7 @@ class CropBatches(keras.utils.PyDataset):  # type: ignore[misc]
     ----------
     tracks : TrackSet
         The training tracks.
-    segment_frames : int
+    n_frames : int
         Length of a crop.
     batch_size : int
         Crops a batch; the last may hold fewer.
@@ -85,51 +89,60 @@ class CropBatches(keras.utils.PyDataset):  # type: ignore[misc]
         self,
         tracks: TrackSet,
         *,
-        segment_frames: int,
+        n_frames: int,
         batch_size: int,
         crops_per_track: int,
         n_genres: int,
         seed: int,
     ) -> None:
-        super().__init__()
-        self._tracks = tracks
-        self._segment_frames = segment_frames
-        self._batch_size = batch_size
-        self._crops_per_track = crops_per_track
+        self._tracks, self._n_frames, self._batch_size = tracks, n_frames, batch_size
+        self._crops_per_track, self._seed = crops_per_track, seed
         self._one_hot = np.eye(n_genres, dtype=np.float32)
-        self._seed = seed
-        self._epoch = 0
+        self._drawn = -1, np.empty(0, np.int64)
+        self._n_mels = tracks.spectrograms[0].shape[1]
 
     def __len__(self) -> int:
         """Return the number of batches an epoch."""
         return -(-len(self._tracks) * self._crops_per_track // self._batch_size)
 
-    def __getitem__(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return a batch.
+    def stream(self, first_epoch: int = 0) -> tf.data.Dataset:
+        """Return the batches of an epoch and of all that follow it, without end.
+
+        Some are made ahead, beside the network's work, also those of the next epoch.
 
         Returns
         -------
-        segments : ndarray [shape=(n, segment_frames, n_mels), dtype=float32]
-            Log-mel in dB.
-        labels : ndarray [shape=(n, n_genres), dtype=float32]
-            One-hot.
+        tf.data.Dataset
+            Of crops [shape=(n, n_frames, n_mels), dtype=float16], log-mel in dB, and one-hot
+            labels [shape=(n, n_genres), dtype=float32].
         """
-        order = np.random.default_rng((self._seed, self._epoch)).permutation(
-            np.repeat(np.arange(len(self._tracks)), self._crops_per_track)
-        )
+
+        def make(number: int) -> Batch:
+            return self.batch(*divmod(int(number), len(self)))
+
+        def step(number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            crops, labels = tf.numpy_function(make, [number], (tf.float16, tf.float32))
+            crops = tf.ensure_shape(crops, (None, self._n_frames, self._n_mels))
+            return crops, tf.ensure_shape(labels, (None, len(self._one_hot)))
+
+        numbers = tf.data.Dataset.range(first_epoch * len(self), tf.int64.max)
+        return numbers.map(step).prefetch(_AHEAD)
+
+    def batch(self, epoch: int, index: int) -> Batch:
+        """Return one batch."""
+        order = self._order(epoch)
         chosen = order[index * self._batch_size : (index + 1) * self._batch_size]
-        rng = np.random.default_rng((self._seed, self._epoch, index))
-        crops = [self._crop(self._tracks.spectrograms[i], rng) for i in chosen]
-        return np.stack(crops), self._one_hot[self._tracks.labels[chosen]]
+        rng = np.random.default_rng((self._seed, epoch, index))
+        crops = np.empty((len(chosen), self._n_frames, self._n_mels), np.float16)
+        for crop, track in zip(crops, chosen, strict=True):
+            S_db = self._tracks.spectrograms[track]
+            start = int(rng.integers(max(0, len(S_db) - self._n_frames) + 1))
+            # Shorter than a crop, a track is repeated to fill it.
+            crop[:] = np.resize(S_db[start : start + self._n_frames], crop.shape)
+        return crops, self._one_hot[self._tracks.labels[chosen]]
 
-    def on_epoch_end(self) -> None:
-        """Move on to the next epoch's crops."""
-        self._epoch += 1
-
-    def _crop(self, S_db: NDArray[np.floating], rng: np.random.Generator) -> NDArray[np.float32]:
-        spare = max(0, len(S_db) - self._segment_frames)
-        start = int(rng.integers(spare + 1))
-        crop: NDArray[np.float32] = cut_segments(
-            S_db[start : start + self._segment_frames], self._segment_frames
-        )[0]
-        return crop
+    def _order(self, epoch: int) -> NDArray[np.int64]:
+        if self._drawn[0] != epoch:
+            every = np.repeat(np.arange(len(self._tracks)), self._crops_per_track)
+            self._drawn = epoch, np.random.default_rng((self._seed, epoch)).permutation(every)
+        return self._drawn[1]

@@ -15,13 +15,13 @@ import onnxruntime
 from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
-from genre_mlops.audio import load_clip
 from genre_mlops.config import FeatureConfig, Section
 from genre_mlops.domain import Clip
 from genre_mlops.errors import GenreError
 from genre_mlops.files import replacing
 from genre_mlops.logmel import LogMel
 from genre_mlops.segments import cut_segments, pool_segments, segment_starts
+from genre_mlops.spectrograms import Spectrogram, read_spectrogram
 
 INFO = "bundle.json"
 KERAS = "network.keras"
@@ -39,6 +39,10 @@ class BundleInfo(Section):
     genres: Annotated[tuple[str, ...], Field(min_length=2)]
     features: FeatureConfig
     segment_frames: Annotated[int, Field(gt=0)]
+    temperature: Annotated[float, Field(gt=0, le=100)] = 1.0
+    """Divides the mean log-probability of a track's segments."""
+    sure_above: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """A track whose best guess is not more probable than this may be none of the genres."""
     synthetic: bool
     provenance: dict[str, str | int | float | bool]
     sha256: dict[str, str] = Field(default_factory=dict)
@@ -51,19 +55,25 @@ class Prediction:
     Attributes
     ----------
     probabilities : dict of str to float
-        Genre -> probability of the whole track, most probable first; sums to 1.
+        Genre -> calibrated probability of the whole track, most probable first; sums to 1.
+    sure : bool
+        Whether the most probable genre is probable enough; if not, it may be none of them.
     segments : ndarray [shape=(n_segments, n_genres), dtype=float32, range=[0, 1]]
         The network's output for each segment, columns in the bundle's order of genres.
     segment_starts_s : ndarray [shape=(n_segments,), dtype=float64]
         Where each segment begins, in seconds.
     duration_s : float
         Length of the clip in seconds.
+    truncated : bool
+        Whether the end that the file declares is missing.
     """
 
     probabilities: dict[str, float]
+    sure: bool
     segments: NDArray[np.float32]
     segment_starts_s: NDArray[np.float64]
     duration_s: float
+    truncated: bool
 
     @property
     def genre(self) -> str:
@@ -121,20 +131,22 @@ class Bundle:
         AudioError
             The recording cannot be used.
         """
-        sr = self.info.features.sr
-        clip = source
-        if not isinstance(clip, Clip):
-            clip = load_clip(clip, sr=sr, max_duration_s=max_duration_s)
-        S_db = self._log_mel(clip)
+        if isinstance(source, Clip):
+            heard = Spectrogram(self._log_mel(source), source.duration_s, truncated=False)
+        else:
+            heard = read_spectrogram(source, self._log_mel, max_duration_s=max_duration_s)
+        features, S_db = self.info.features, heard.S_db
         segments = self.predict_segments(cut_segments(S_db, self.info.segment_frames))
-        pooled = pool_segments(segments)
+        pooled = pool_segments(segments, self.info.temperature)
         order = np.argsort(-pooled, kind="stable")
         starts = segment_starts(len(S_db), self.info.segment_frames)
         return Prediction(
             {self.info.genres[i]: float(pooled[i]) for i in order},
+            bool(pooled.max() > self.info.sure_above),
             segments,
-            starts * self.info.features.hop_length / sr,
-            clip.duration_s,
+            starts * features.hop_length / features.sr,
+            heard.duration_s,
+            heard.truncated,
         )
 
     def predict_segments(self, segments: NDArray[np.float32]) -> NDArray[np.float32]:

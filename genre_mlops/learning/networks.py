@@ -1,32 +1,40 @@
 """Convolutional networks over log-mel segments, sized by config."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from genre_mlops.config import FeatureConfig, NetworkConfig
 from genre_mlops.files import replacing
 from genre_mlops.learning.backend import keras
 
-# Log-mel of music in dB relative to full scale lies around -60, give or take 20.
-_CENTRE_DB, _SPREAD_DB = -60.0, 20.0
-# Batches are few where data sets are small: statistics must follow within an epoch or two.
-_NORM_MOMENTUM = 0.9
+layers = keras.layers
+# Of each kind: convolution, then the ways to pool.
+_CONVOLUTION = {"cnn1d": layers.Conv1D, "cnn2d": layers.Conv2D}
+_AVERAGE = {"cnn1d": layers.AveragePooling1D, "cnn2d": layers.AveragePooling2D}
+_MAXIMUM = {"cnn1d": layers.MaxPooling1D, "cnn2d": layers.MaxPooling2D}
 
 
-def build_network(config: NetworkConfig, features: FeatureConfig, *, n_genres: int) -> keras.Model:
-    """Build a 2-D network: convolution and pooling over time and frequency, then dense layers.
+def build_network(
+    config: NetworkConfig, features: FeatureConfig, *, n_genres: int, policy: str = "float32"
+) -> keras.Model:
+    """Build a network: blocks of convolution, statistics of what they find, and a head.
 
-    Each block is convolution 3x3, max pooling 2x2, batch normalisation, ReLU, with twice the
-    filters of the block before. The last block's mean and maximum over time and frequency go
-    through one dense layer to a softmax.
+    `cnn2d` convolves over time and frequency, `cnn1d` over time with the mel bands as channels.
+    Each block is convolution, max pooling, batch normalisation and ReLU, with twice the filters of
+    the block before. The mean and the maximum of the last block over time go through one dense
+    layer to a softmax.
 
     Parameters
     ----------
     config : NetworkConfig
-        Sizes.
+        Which network, and its sizes.
     features : FeatureConfig
         Names `n_mels`.
     n_genres : int
         Outputs.
+    policy : str
+        Keras's dtype policy: float32, or mixed_bfloat16, where weights and output stay float32.
 
     Returns
     -------
@@ -34,29 +42,96 @@ def build_network(config: NetworkConfig, features: FeatureConfig, *, n_genres: i
         Input `segments` (batch, segment_frames, n_mels) float32 in dB; output
         (batch, n_genres) float32 probabilities. Not compiled.
     """
-    layers = keras.layers
-    segments = keras.Input((config.segment_frames, features.n_mels), name="segments")
-    x = layers.Rescaling(1 / _SPREAD_DB, -_CENTRE_DB / _SPREAD_DB)(segments)
-    x = layers.Reshape((config.segment_frames, features.n_mels, 1))(x)
-    # Half the resolution each way costs little accuracy and a quarter of the work.
-    x = layers.AveragePooling2D(2, padding="same")(x)
-    for i in range(config.n_blocks):
-        x = layers.Conv2D(config.filters * 2**i, 3, padding="same", use_bias=False)(x)
-        # Pooled first, normalising and rectifying cost a quarter; nearly half of a step is saved.
-        x = layers.MaxPooling2D(2, padding="same")(x)
-        x = layers.BatchNormalization(momentum=_NORM_MOMENTUM)(x)
-        x = layers.ReLU()(x)
-    x = layers.Concatenate()([layers.GlobalAveragePooling2D()(x), layers.GlobalMaxPooling2D()(x)])
-    x = layers.Dropout(config.dropout)(x)
-    x = layers.Dense(config.dense_units, activation="relu")(x)
-    x = layers.Dropout(config.dropout)(x)
-    probabilities = layers.Dense(n_genres, activation="softmax", name="probabilities")(x)
-    return keras.Model(segments, probabilities, name="genre_network")
+    with _dtype_policy(policy):
+        segments = keras.Input((config.segment_frames, features.n_mels), name="segments")
+        x = layers.Rescaling(1 / config.spread_db, -config.centre_db / config.spread_db)(segments)
+        if config.kind == "cnn2d":
+            x = layers.Reshape((config.segment_frames, features.n_mels, 1))(x)
+        if config.input_pool > 1:
+            # For cnn2d, half the resolution each way costs little accuracy and saves 3/4 of work.
+            x = _AVERAGE[config.kind](config.input_pool, padding="same")(x)
+        for i in range(config.n_blocks):
+            x = _block(x, config, filters=config.filters * 2**i)
+        if config.kind == "cnn2d":
+            # Where in frequency something was found matters; when, does not.
+            n_frames, n_bands, n_filters = x.shape[1:]
+            x = layers.Reshape((n_frames, n_bands * n_filters))(x)
+        over_time = (layers.GlobalAveragePooling1D(), layers.GlobalMaxPooling1D())
+        x = layers.Concatenate()([pool(x) for pool in over_time])
+        x = layers.Dropout(config.dropout)(x)
+        x = layers.Dense(config.dense_units, activation="relu")(x)
+        x = layers.Dropout(config.dropout)(x)
+        head = layers.Dense(n_genres, activation="softmax", dtype="float32", name="probabilities")
+        return keras.Model(segments, head(x), name=config.kind)
+
+
+def average_networks(networks: Sequence[keras.Model]) -> keras.Model:
+    """Make one network of several: its output is the mean of theirs.
+
+    Parameters
+    ----------
+    networks : sequence of keras.Model
+        Of the same input and genres; at least one.
+
+    Returns
+    -------
+    keras.Model
+        Shares their weights.
+    """
+    if len(networks) == 1:
+        return networks[0]
+    segments = keras.Input(networks[0].input_shape[1:], name="segments")
+    for number, network in enumerate(networks):
+        network.name = f"member_{number}"
+    mean = layers.Average(name="probabilities")([network(segments) for network in networks])
+    return keras.Model(segments, mean, name="ensemble")
+
+
+def describe(network: keras.Model) -> dict[str, int]:
+    """Return `parameters` and `multiply_adds` (for one segment) of a network."""
+    return {"parameters": network.count_params(), "multiply_adds": multiply_adds(network)}
+
+
+def summary(network: keras.Model) -> str:
+    """Return a table of a network's layers, those of an ensemble's members too."""
+    lines: list[str] = []
+    network.summary(print_fn=lines.append, line_length=100, expand_nested=True)
+    return "\n".join(lines)
+
+
+def multiply_adds(network: keras.Model) -> int:
+    """Return how many multiplications with addition one segment costs in convolutions and layers.
+
+    Parameters
+    ----------
+    network : keras.Model
+        From `build_network` or `average_networks`.
+
+    Returns
+    -------
+    int
+        Kernel weights times the places where they are used; the rest of the work is small beside.
+    """
+    total = 0
+    for layer in network.layers:
+        if isinstance(layer, keras.Model):
+            total += multiply_adds(layer)
+        elif isinstance(layer, layers.Dense):
+            total += layer.kernel.shape[0] * layer.kernel.shape[1]
+        elif isinstance(layer, layers.Conv1D | layers.Conv2D):
+            places = 1
+            for size in layer.output.shape[1:-1]:
+                places *= size
+            weights = 1
+            for size in layer.kernel.shape:
+                weights *= size
+            total += places * weights
+    return total
 
 
 def save_network(network: keras.Model, path: Path) -> None:
     """Write a network without its optimizer; a file half-written is never under the name."""
-    bare = keras.Model(network.inputs, network.outputs, name=network.name)
+    bare = keras.Model(network.input, network.output, name=network.name)
     with replacing(path) as partial:
         bare.save(partial)
 
@@ -64,3 +139,22 @@ def save_network(network: keras.Model, path: Path) -> None:
 def load_network(path: Path) -> keras.Model:
     """Read a network; a file that would run code of its own is refused."""
     return keras.saving.load_model(path, compile=False, safe_mode=True)
+
+
+def _block(x: keras.KerasTensor, config: NetworkConfig, *, filters: int) -> keras.KerasTensor:
+    convolution, maximum = _CONVOLUTION[config.kind], _MAXIMUM[config.kind]
+    x = convolution(filters, config.kernel_size, padding="same", use_bias=False)(x)
+    # Pooled first, normalising and rectifying cost a quarter; nearly half of a step is saved.
+    x = maximum(config.pool_size, padding="same")(x)
+    x = layers.BatchNormalization(momentum=config.norm_momentum)(x)
+    return layers.ReLU()(x)
+
+
+@contextmanager
+def _dtype_policy(name: str) -> Iterator[None]:
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)

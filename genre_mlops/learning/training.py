@@ -4,17 +4,19 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from genre_mlops.config import TrainingConfig
+from genre_mlops.config import Config
 from genre_mlops.domain import RunLog
 from genre_mlops.errors import GenreError
 from genre_mlops.learning.backend import keras, tf
-from genre_mlops.learning.batches import CropBatches, TrackSet
+from genre_mlops.learning.batches import TrackSet
+from genre_mlops.learning.checkpoints import Checkpoint, Line, State
+from genre_mlops.learning.learner import Learner
 from genre_mlops.learning.metrics import accuracy, log_loss
+from genre_mlops.learning.networks import describe
 from genre_mlops.segments import cut_segments, pool_segments
 
 # One shape for every call: TensorFlow traces the network once.
@@ -68,75 +70,80 @@ def be_deterministic(seed: int, threads: int = 0) -> None:
 
 
 def train(
-    network: keras.Model,
     training: TrackSet,
-    validation: TrackSet,
+    validation: TrackSet | None,
     *,
-    config: TrainingConfig,
-    seed: int,
+    config: Config,
+    n_genres: int,
     log: RunLog,
     report: Report,
-) -> TrainingResult:
-    """Train a network and leave it with the weights of its best epoch.
+    checkpoint: Checkpoint | None = None,
+) -> tuple[keras.Model, TrainingResult]:
+    """Train a network, and return it with the weights of its best epoch.
 
-    AdamW with a linear warm-up and a cosine decay to zero; label smoothing; the weights judged
-    and kept are an exponential moving average over `ema_epochs`. Stops after `patience` epochs
-    without a better track-level validation loss.
+    AdamW with a linear warm-up and a cosine decay to zero; label smoothing; augmentation; the
+    weights judged and kept are an exponential moving average over `ema_epochs`. Stops after
+    `patience` epochs without a better track-level validation loss.
 
     Parameters
     ----------
-    network : keras.Model
-        From `build_network`.
-    training, validation : TrackSet
-        Tracks to learn from, and to choose the epoch by.
-    config : TrainingConfig
-        How.
-    seed : int
-        Of the crops.
+    training : TrackSet
+        Tracks to learn from.
+    validation : TrackSet or None
+        Tracks to choose the epoch by. With none the last epoch is taken; its figures are NaN.
+    config : Config
+        `network`, `augment`, `training`, `features` and `seed` say how.
+    n_genres : int
+        Outputs of the network.
     log : RunLog
-        Told the losses after each epoch.
+        Told what was measured, after each epoch.
     report : Report
         Told the validation loss after each epoch.
+    checkpoint : Checkpoint, optional
+        Where the state is kept after each epoch. A training that was cut off goes on from there,
+        tells once more what it told before, and ends as it would have.
 
     Returns
     -------
-    TrainingResult
-        Of the best epoch.
+    tuple of keras.Model and TrainingResult
+        The network, float32, and the figures of its best epoch.
 
     Raises
     ------
     TrainingDivergedError
-        A validation loss is not finite.
+        A loss is not finite.
     """
-    segment_frames, n_genres = network.input_shape[1], network.output_shape[-1]
-    batches = CropBatches(
-        training,
-        segment_frames=segment_frames,
-        batch_size=config.batch_size,
-        crops_per_track=config.crops_per_track,
-        n_genres=n_genres,
-        seed=seed,
-    )
-    network.compile(
-        optimizer=_optimizer(config, steps=len(batches) * config.epochs),
-        loss=keras.losses.CategoricalCrossentropy(label_smoothing=config.label_smoothing),
-        metrics=["accuracy"],
-    )
-    judge = _TrackValidation(validation, config, log, report)
-    # The order matters: after an epoch the average is swapped in before the judge looks at it.
-    callbacks = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True), judge]
-    network.fit(batches, epochs=config.epochs, callbacks=callbacks, shuffle=False, verbose=0)
-    network.set_weights(judge.best_weights)
-    return judge.result()
+    learner = Learner(config, training, n_genres=n_genres)
+    log.params(describe(learner.averaged))
+    state = _take_up(learner, checkpoint)
+    for epoch, line in enumerate(state.lines):
+        _tell(epoch, line, log, report)
+    while len(state.lines) < config.training.epochs and not _is_over(state.lines, config):
+        epoch, began = len(state.lines), time.monotonic()
+        line = learner.run_epoch(epoch) | _judge(learner.averaged, validation)
+        before_s = state.lines[-1]["elapsed_s"] if state.lines else 0.0
+        line["elapsed_s"] = before_s + time.monotonic() - began
+        if not math.isfinite(line["train_loss"] + line.get("validation_loss", 0.0)):
+            raise TrainingDivergedError(f"training diverged in epoch {epoch + 1}")
+        lines = [*state.lines, line]
+        is_best = _best(lines) == epoch
+        weights = learner.averaged.get_weights() if is_best else state.best_weights
+        state = State(learner.variables(), weights, lines)
+        if checkpoint:
+            # Before anybody is told: whoever is may end it here.
+            checkpoint.save(state)
+        _tell(epoch, line, log, report)
+    learner.averaged.set_weights(state.best_weights)
+    return learner.averaged, _result(state.lines)
 
 
 def predict_tracks(network: keras.Model, tracks: TrackSet) -> NDArray[np.float64]:
-    """Judge whole tracks, as a bundle does.
+    """Judge whole tracks, as a bundle does before it is calibrated.
 
     Parameters
     ----------
     network : keras.Model
-        From `build_network`.
+        From `train`.
     tracks : TrackSet
         The tracks; the labels are not looked at.
 
@@ -175,66 +182,45 @@ def _predict_segments(network: keras.Model, segments: NDArray[np.float32]) -> ND
     return np.concatenate([network.predict_on_batch(batch) for batch in batches])[:n]
 
 
-def _optimizer(config: TrainingConfig, *, steps: int) -> keras.optimizers.Optimizer:
-    warmup = round(config.warmup_share * steps)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=0.0 if warmup else config.learning_rate,
-        decay_steps=max(1, steps - warmup),
-        warmup_target=config.learning_rate if warmup else None,
-        warmup_steps=warmup,
+def _take_up(learner: Learner, checkpoint: Checkpoint | None) -> State:
+    state = checkpoint.load() if checkpoint else None
+    if state is None:
+        return State([], learner.averaged.get_weights(), [])
+    learner.put(state.variables)
+    return state
+
+
+def _judge(network: keras.Model, validation: TrackSet | None) -> Line:
+    if validation is None:
+        return {}
+    probabilities = predict_tracks(network, validation)
+    return {
+        "validation_loss": log_loss(probabilities, validation.labels),
+        "validation_accuracy": accuracy(probabilities, validation.labels),
+    }
+
+
+def _tell(epoch: int, line: Line, log: RunLog, report: Report) -> None:
+    log.metrics(line, step=epoch + 1)
+    report(epoch + 1, line.get("validation_loss", math.nan))
+
+
+def _best(lines: list[Line]) -> int:
+    """Return the epoch of the least validation loss, the last one where nothing was judged."""
+    losses = [line.get("validation_loss", -float(epoch)) for epoch, line in enumerate(lines)]
+    return losses.index(min(losses))
+
+
+def _is_over(lines: list[Line], config: Config) -> bool:
+    return bool(lines) and len(lines) - 1 - _best(lines) >= config.training.patience
+
+
+def _result(lines: list[Line]) -> TrainingResult:
+    best = _best(lines)
+    found = lines[best]
+    return TrainingResult(
+        best_epoch=best + 1,
+        validation_loss=found.get("validation_loss", math.nan),
+        validation_accuracy=found.get("validation_accuracy", math.nan),
+        epochs=len(lines),
     )
-    return keras.optimizers.AdamW(
-        schedule,
-        weight_decay=config.weight_decay,
-        use_ema=True,
-        ema_momentum=_ema_momentum(config, steps),
-    )
-
-
-def _ema_momentum(config: TrainingConfig, steps: int) -> float:
-    """Return the momentum whose memory, 1 / (1 - momentum) steps, is `ema_epochs` long."""
-    return 1 - 1 / max(1.0, config.ema_epochs * steps / config.epochs)
-
-
-class _TrackValidation(keras.callbacks.Callback):  # type: ignore[misc]
-    """Judges the validation tracks after each epoch, keeps the best weights, stops in time."""
-
-    def __init__(
-        self, validation: TrackSet, config: TrainingConfig, log: RunLog, report: Report
-    ) -> None:
-        super().__init__()
-        self._validation, self._config, self._log, self._report = validation, config, log, report
-        self._best = TrainingResult(0, math.inf, 0.0, 0)
-        self._epoch = 0
-        self._began = time.monotonic()
-        self.best_weights: list[NDArray[np.float32]] = []
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Judge, log, keep, report, and stop."""
-        self._epoch = epoch + 1
-        probabilities = predict_tracks(self.model, self._validation)
-        loss = log_loss(probabilities, self._validation.labels)
-        right = accuracy(probabilities, self._validation.labels)
-        measured = {
-            "train_loss": float((logs or {})["loss"]),
-            "train_accuracy": float((logs or {})["accuracy"]),
-            "validation_loss": loss,
-            "validation_accuracy": right,
-            "elapsed_s": time.monotonic() - self._began,
-        }
-        if not math.isfinite(loss + measured["train_loss"]):
-            raise TrainingDivergedError(f"training diverged in epoch {self._epoch}")
-        self._log.metrics(measured, step=self._epoch)
-        if loss < self._best.validation_loss:
-            self._best = TrainingResult(self._epoch, loss, right, self._epoch)
-            self.best_weights = self.model.get_weights()
-        self._report(self._epoch, loss)
-        if self._epoch - self._best.best_epoch >= self._config.patience:
-            self.model.stop_training = True
-
-    def result(self) -> TrainingResult:
-        """Return the best epoch's figures."""
-        best = self._best
-        return TrainingResult(
-            best.best_epoch, best.validation_loss, best.validation_accuracy, self._epoch
-        )

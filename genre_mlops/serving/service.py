@@ -24,7 +24,7 @@ from genre_mlops.errors import AudioError
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from genre_mlops.audio import Decoded
+    from genre_mlops.learning.bundle import Prediction
 
 # BentoML reports its use to its makers unless told otherwise. Its command line has asked for this
 # variable, and kept the answer, before it imports a service.
@@ -35,7 +35,7 @@ usage_stats.do_not_track.cache_clear()
 # it was built, and BentoML resolves the alias to that version when the bento is served: a tag such
 # as genre_classifier:latest would be looked up in the store anew.
 MODEL_ALIAS = "champion"
-# Mono at 44.1 kHz this is 106 MB, held twice while it is decoded.
+# Its spectrogram takes 13 MB, beside the upload itself: 106 MB as 16-bit stereo.
 MAX_DURATION_S = 600.0
 # Requests worked on at once, each on one thread of its own.
 THREADS = 2
@@ -66,6 +66,10 @@ class Answer(BaseModel):
     """What the model says of a recording."""
 
     genre: str = Field(description="the most probable genre")
+    sure: bool = Field(
+        description="whether it is probable enough to be believed; if not, the recording may be of "
+        "none of the genres"
+    )
     probabilities: list[GenreProbability] = Field(description="most probable first")
     duration_s: float = Field(description="length of the recording in seconds")
     model: ModelName
@@ -167,30 +171,31 @@ class GenreClassifier:
         )
 
     def _answer(self, audio: bytes) -> Answer:
-        from genre_mlops.audio import decode, resample
-
-        info = self._bundle.info
-        decoded = decode(audio, track_id="audio", max_duration_s=MAX_DURATION_S)
-        prediction = self._bundle.predict(resample(decoded.clip, info.features.sr))
+        prediction = self._bundle.predict(audio, max_duration_s=MAX_DURATION_S)
         return Answer(
             genre=prediction.genre,
+            sure=prediction.sure,
             probabilities=[
                 GenreProbability(genre=genre, probability=probability)
                 for genre, probability in prediction.probabilities.items()
             ],
             duration_s=prediction.duration_s,
             model=self._model,
-            synthetic=info.synthetic,
-            warnings=self._warnings(decoded),
+            synthetic=self._bundle.info.synthetic,
+            warnings=self._warnings(prediction),
         )
 
-    def _warnings(self, decoded: Decoded) -> list[str]:
+    def _warnings(self, prediction: Prediction) -> list[str]:
         warnings = []
-        if decoded.truncated:
+        if prediction.truncated:
             warnings.append("the file is cut short: its end is missing")
-        if decoded.clip.duration_s < self._segment_s:
+        if prediction.duration_s < self._segment_s:
             warnings.append(
                 f"shorter than the {self._segment_s:.1f} s the network listens to at once: repeated"
+            )
+        if not prediction.sure:
+            warnings.append(
+                f"not sure: {prediction.genre} is the best guess, but it may be none of the genres"
             )
         return warnings
 

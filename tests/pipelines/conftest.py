@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).parents[2]
-# Whole steps on little music: 60 tracks of 10 s, two trials of three epochs.
+# Whole steps on little music: 60 tracks of 10 s, two trials of three epochs, an ensemble of two.
 SMALL = [
     *("--dataset", "demo", "--trials", "2", "--epochs", "3"),
     "--set",
     "data.demo_tracks=60 data.demo_duration_s=10 network.segment_frames=64 network.filters=4 "
-    "network.n_blocks=3 training.batch_size=16 evaluation.n_bootstrap=200",
+    "network.n_blocks=3 training.batch_size=16 training.members=2 evaluation.n_bootstrap=200",
 ]
 
 

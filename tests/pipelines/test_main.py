@@ -15,14 +15,16 @@ pytestmark = pytest.mark.slow
 
 
 def test_every_step_is_a_finished_run_in_the_main_one(main_job: Ran):
-    runs = all_runs(main_job.place)[:8]
+    runs = all_runs(main_job.place)[:10]
     main = runs[0]
     assert main.info.run_name == "main: demo (synthetic music)"
     steps = [step_of(run) for run in runs[1:] if parent_of(run) == main.info.run_id]
-    assert steps == ["validate", "features", "train", "register", "package"]
+    assert steps == ["validate", "features", "baseline", "train", "register", "package"]
     trials = runs_of(main_job.place, "trial")[:2]
     train = runs_of(main_job.place, "train")[0]
     assert [parent_of(trial) for trial in trials] == [train.info.run_id] * 2
+    member = runs_of(main_job.place, "member")[0]
+    assert parent_of(member) == train.info.run_id
     assert all(run.info.status == "FINISHED" for run in runs if step_of(run) != "trial")
 
 
@@ -33,6 +35,19 @@ def test_a_trial_has_its_parameters_and_a_curve(main_job: Ran):
     assert [point.step for point in curve] == [1, 2, 3]
     best = min(point.value for point in curve)
     assert trial.data.metrics["best_validation_loss"] == best
+
+
+def test_a_trial_says_how_large_its_network_is_and_how_long_it_waited(main_job: Ran):
+    trial = runs_of(main_job.place, "trial")[0]
+    assert int(trial.data.params["multiply_adds"]) > int(trial.data.params["parameters"]) > 0
+    assert 0 <= trial.data.metrics["input_wait_share"] < 1
+    train = runs_of(main_job.place, "train")[0]
+    # Two networks of one size, averaged.
+    member = runs_of(main_job.place, "member")[0]
+    assert train.data.metrics["parameters"] == 2 * int(member.data.params["parameters"])
+    assert train.data.metrics["temperature"] > 0
+    artifacts = client(main_job.place).list_artifacts(train.info.run_id)
+    assert "network.txt" in {file.path for file in artifacts}
 
 
 def test_the_best_trial_is_the_one_with_the_least_validation_loss(main_job: Ran):
@@ -67,7 +82,7 @@ def test_validate_leaves_a_report_and_the_data_set(main_job: Ran):
 
 
 def test_every_run_says_which_data_it_is_about(main_job: Ran):
-    runs = all_runs(main_job.place)[:8]
+    runs = all_runs(main_job.place)[:10]
     splits = pd.read_parquet(next((main_job.place.root / "workspace" / "splits").iterdir()))
     digest = split_digest(splits)
     for run in runs:
@@ -81,10 +96,19 @@ def test_every_run_says_which_data_it_is_about(main_job: Ran):
         assert tags["licence"].startswith("Compositions: MIT")
 
 
-def test_register_leaves_the_confusion_matrix_and_the_genre_table(main_job: Ran):
+def test_register_leaves_pictures_and_tables(main_job: Ran):
     run = runs_of(main_job.place, "register")[0]
     artifacts = {a.path for a in client(main_job.place).list_artifacts(run.info.run_id, "test")}
-    assert artifacts == {"test/confusion.png", "test/per_genre.json", "test/per_track.json"}
+    both = ("per_genre", "reliability", "abstention", "robustness")
+    assert artifacts == {
+        *("test/confusion.png", "test/per_track.json"),
+        *(f"test/{name}.{kind}" for name in both for kind in ("png", "json")),
+    }
+    assert run.data.metrics.keys() >= {
+        f"synthetic_test_{name}{end}"
+        for name in ("calibration_error", "top_3_accuracy", "coverage", "noise_20_db_difference")
+        for end in ("", "_low", "_high")
+    }
 
 
 def test_the_summary_names_data_trial_score_version_bento_and_next_commands(main_job: Ran):
@@ -147,7 +171,7 @@ def test_mlproject_hands_every_parameter_to_every_entry_point():
     project = yaml.safe_load((PROJECT / "MLproject").read_text())
     names = {"dataset", "split", "network", "trials", "epochs", "workers", "seed", "config", "set"}
     assert set(project["entry_points"]) == {
-        *("main", "validate", "features", "train", "register", "package")
+        *("main", "validate", "features", "baseline", "train", "register", "package")
     }
     for name, entry in project["entry_points"].items():
         assert set(entry["parameters"]) == names

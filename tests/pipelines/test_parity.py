@@ -23,6 +23,9 @@ from tests.pipelines.runs import MODEL
 
 pytestmark = pytest.mark.slow
 
+# Genre -> probability, and whether that is sure.
+Said = tuple[dict[str, float], bool]
+
 
 @pytest.fixture(scope="module")
 def bundle(main_job: Ran) -> Bundle:
@@ -69,17 +72,24 @@ def served(main_job: Ran) -> Iterator[str]:
         process.wait(30)
 
 
-def by_keras(bundle: Bundle, path: Path) -> dict[str, float]:
+def by_keras(bundle: Bundle, path: Path) -> Said:
     from genre_mlops.learning.networks import load_network
 
     config = bundle.info.features
     S_db = LogMel(config, mel_filters(config))(load_clip(path, sr=config.sr))
     network = load_network(bundle.folder / KERAS)
     segments = network.predict(cut_segments(S_db, bundle.info.segment_frames), verbose=0)
-    return dict(zip(bundle.info.genres, pool_segments(segments), strict=True))
+    pooled = pool_segments(segments, bundle.info.temperature)
+    sure = bool(pooled.max() > bundle.info.sure_above)
+    return dict(zip(bundle.info.genres, pooled, strict=True)), sure
 
 
-def by_pyfunc(place: Place, path: Path) -> dict[str, float]:
+def by_onnx(bundle: Bundle, path: Path) -> Said:
+    prediction = bundle.predict(path)
+    return prediction.probabilities, prediction.sure
+
+
+def by_pyfunc(place: Place, path: Path) -> Said:
     """In a process that may not unpickle anything."""
     code = (
         "import mlflow, pandas as pd;"
@@ -96,32 +106,35 @@ def by_pyfunc(place: Place, path: Path) -> dict[str, float]:
         check=True,
     )
     row = pd.DataFrame(json.loads(done.stdout)).iloc[0]
-    return {n.removeprefix("p_"): float(row[n]) for n in row.index if n.startswith("p_")}
+    probabilities = {n.removeprefix("p_"): float(row[n]) for n in row.index if n.startswith("p_")}
+    return probabilities, bool(row["sure"])
 
 
-def by_cli(place: Place, path: Path) -> dict[str, float]:
+def by_cli(place: Place, path: Path) -> Said:
     (answer,) = json.loads(place.cli("predict", str(path), "--json").stdout)
-    return answer["probabilities"]
+    return answer["probabilities"], answer["sure"]
 
 
-def by_http(served: str, path: Path) -> dict[str, float]:
+def by_http(served: str, path: Path) -> Said:
     with path.open("rb") as file:
         answer = httpx.post(f"{served}/predict", files={"audio": file}, timeout=30)
     assert answer.status_code == 200, answer.text
-    return {row["genre"]: row["probability"] for row in answer.json()["probabilities"]}
+    said = answer.json()
+    return {row["genre"]: row["probability"] for row in said["probabilities"]}, said["sure"]
 
 
 def check_parity(bundle: Bundle, place: Place, served: str, path: Path) -> None:
-    expected = by_keras(bundle, path)
+    expected, sure = by_keras(bundle, path)
     # A network that says nothing would agree with anything.
     assert max(expected.values()) - min(expected.values()) > 0.01
     found = {
-        "onnx": bundle.predict(path).probabilities,
+        "onnx": by_onnx(bundle, path),
         "pyfunc": by_pyfunc(place, path),
         "cli": by_cli(place, path),
         "http": by_http(served, path),
     }
-    for door, probabilities in found.items():
+    for door, (probabilities, said_sure) in found.items():
+        assert said_sure is sure, door
         assert probabilities.keys() == expected.keys(), door
         genres = sorted(expected)
         np.testing.assert_allclose(

@@ -106,7 +106,7 @@ def test_a_killed_job_goes_on_and_leaves_nothing_running(
 ):
     # Long enough to be killed in the second trial, which is not cut short before.
     arguments = [*SMALL, "--epochs", "25", "--workers", str(workers)]
-    arguments[arguments.index("--set") + 1] += " search.pruning_warmup_epochs=25"
+    arguments[arguments.index("--set") + 1] += " search.pruning_warmup_epochs=25 training.members=1"
     process = start_until_a_trial_trains(place, arguments)
     os.kill(process.pid, how)
     assert process.wait(60) == {signal.SIGKILL: -9, signal.SIGTERM: 143}[how]
@@ -125,6 +125,15 @@ def test_a_killed_job_goes_on_and_leaves_nothing_running(
         return
     assert "goes on after 1 of 2 trials" in done.stdout
     assert [t.info.status for t in trials] == ["FINISHED", "KILLED", "FINISHED"]
-    # The trial that was cut off is tried again with the same parameters.
+    # The trial that was cut off is tried again with the same parameters, from its last epoch on.
     assert trials[1].data.params == trials[2].data.params
+    before, after = (
+        [
+            (point.step, point.value)
+            for point in client(place).get_metric_history(trial.info.run_id, "step_ms")
+        ]
+        for trial in trials[1:]
+    )
+    assert after[: len(before)] == before
+    assert len(after) == 25
     assert parent_of(trials[2]) == runs_of(place, "train")[1].info.run_id

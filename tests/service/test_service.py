@@ -11,6 +11,7 @@ from starlette.testclient import TestClient
 
 from genre_mlops.learning.bundle import Bundle
 from genre_mlops.serving import service as module
+from tests.service.conftest import noise, write_audio
 
 Recording = Callable[..., Path]
 
@@ -39,7 +40,7 @@ def test_answers_what_the_bundle_says(client, bundle, recording: Recording, name
     got = {item["genre"]: item["probability"] for item in answer["probabilities"]}
     assert list(got) == list(expected.probabilities)
     assert got == pytest.approx(expected.probabilities, abs=1e-12)
-    assert answer["genre"] == expected.genre
+    assert (answer["genre"], answer["sure"]) == (expected.genre, True)
     assert answer["duration_s"] == pytest.approx(expected.duration_s)
 
 
@@ -87,6 +88,18 @@ def test_warns_of_less_than_a_segment(client, recording: Recording):
     warnings = post(client, recording(duration_s=0.5)).json()["warnings"]
     assert len(warnings) == 1
     assert "shorter than the 1.3 s" in warnings[0]
+
+
+def test_says_when_it_is_not_sure(client, bundle, tmp_path: Path):
+    loud = write_audio(
+        tmp_path / "loud.wav", 3 * noise(duration_s=3.0, sr=11_025, n_channels=2), 11_025
+    )
+    answer = post(client, loud).json()
+    assert answer["probabilities"][0]["probability"] < bundle.info.sure_above
+    assert answer["sure"] is False
+    assert answer["warnings"] == [
+        "not sure: disco is the best guess, but it may be none of the genres"
+    ]
 
 
 def test_model_says_what_it_is(client):

@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from genre_mlops import sound_files
-from genre_mlops.audio import decode, load_clip, resample, stream
+from genre_mlops.audio import decode, load_clip, resample, resample_blocks, stream
 from genre_mlops.domain import Clip
 from genre_mlops.errors import AudioError
 from genre_mlops.sound_files import SoundReader
@@ -247,6 +249,20 @@ def test_resampling_keeps_a_tone(sr: int, to_sr: int):
     assert at.duration_s == pytest.approx(3, abs=1e-3)
     spectrum = np.abs(np.fft.rfft(at.y[: 2 * to_sr]))
     assert np.argmax(spectrum) / 2 == pytest.approx(1_000, abs=1)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    sr=st.sampled_from([8_000, 22_050, 32_000, 44_100, 48_000, 96_000]),
+    n_samples=st.integers(1, 90_000),
+    cuts=st.lists(st.integers(0, 90_000), max_size=9),
+)
+def test_resampling_in_blocks_is_resampling_at_once(sr: int, n_samples: int, cuts: list[int]):
+    y = tune(seed=sr, duration_s=90_000 / sr, sr=sr)[:n_samples].astype(np.float32)
+    blocks = [block for block in np.split(y, sorted(cuts)) if block.size]
+    found = np.concatenate(list(resample_blocks(blocks, sr, 22_050)))
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, resample(Clip("tune", y, sr), 22_050).y)
 
 
 def test_loading_real_recordings(real_data: Path):

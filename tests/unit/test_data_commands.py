@@ -1,3 +1,4 @@
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -6,7 +7,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from genre_mlops.cli import app
+from genre_mlops.config import load_config
 from genre_mlops.datasets import SOURCES
+from genre_mlops.domain import sequential
+from genre_mlops.store import FeatureStore, Source
 from tests.music import HARD_FOLDER_REASONS, write_tune
 
 
@@ -207,6 +211,27 @@ def test_show_tells_what_is_in_a_source_genre_by_genre(music: Path):
     assert "passed over: 1 file\n" in told
 
 
+def test_features_are_compared_with_their_files(music: Path, workspace: Path):
+    settings = ("--set", "split.by_group=false features.n_mels=20")
+    config = load_config(None, settings[1].split())
+    told = data("verify-features", music, *settings, exit_code=3).stdout
+    assert "features: 8 tracks, 8 missing, 0 damaged; 0 recomputed" in told
+    assert "  drone/one artist/0.flac and 7 more: was not computed" in told.splitlines()
+    assert "mlflow run . -e features" in told
+    store = FeatureStore(workspace / "features", config.features)
+    files = [path for path in music.rglob("*.*") if path.is_file()]
+    sources = {hashlib.sha256(p.read_bytes()).hexdigest(): Source(p, 4.0) for p in files}
+    store.build(sources, sequential)
+    told = data("verify-features", music, *settings, "--sample", "5").stdout
+    assert "8 tracks, 0 missing, 0 damaged; 5 recomputed: 5 identical, 0 different" in told
+    (digest,) = [sha256 for sha256, (path, *_) in sources.items() if path.match("hum/0.wav")]
+    shard = store.folder / str(store.index.shard_of(digest))
+    shard.write_bytes(shard.read_bytes()[:-1] + b"?")
+    found = json.loads(data("verify-features", music, *settings, "--json", exit_code=3).stdout)
+    assert (found["passed"], found["n_tracks"], found["store"]) == (False, 8, str(store.folder))
+    assert found["damaged"] == {"hum/0.wav": f"{shard.name} is not as it was written"}
+
+
 def test_every_command_shows_an_example():
-    for command in ("list", "fetch", "verify", "show"):
+    for command in ("list", "fetch", "verify", "verify-features", "show"):
         assert f"Example: genre-mlops data {command}" in data(command, "--help").stdout

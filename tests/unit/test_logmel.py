@@ -16,6 +16,7 @@ from tests.music import tune
 
 DEFAULT = FeatureConfig()
 SMALL = FeatureConfig(sr=16_000, n_fft=512, hop_length=200, n_mels=40, fmin=50, fmax=7_000)
+FILTERS = mel_filters(SMALL)
 
 
 def reference(clip: Clip, config: FeatureConfig) -> np.ndarray:
@@ -58,30 +59,77 @@ def test_it_is_librosas_on_real_recordings(real_data: Path):
         check_against_librosa(load_clip(path, sr=DEFAULT.sr), DEFAULT)
 
 
-@settings(max_examples=20, deadline=None)
-@given(st.integers(1, 400), st.integers(1, 9_000))
-def test_the_block_size_changes_nothing(block: int, n_samples: int):
+@st.composite
+def small_configs(draw: st.DrawFn) -> FeatureConfig:
+    n_fft = draw(st.sampled_from([64, 300, 512]))
+    return FeatureConfig(
+        sr=16_000,
+        n_fft=n_fft,
+        hop_length=draw(st.integers(20, n_fft)),
+        n_mels=draw(st.integers(8, 30)),
+        fmax=8_000,
+    )
+
+
+@pytest.mark.filterwarnings("ignore:Empty filters detected")
+@settings(max_examples=40, deadline=None)
+@given(
+    config=small_configs(),
+    block_frames=st.integers(1, 400),
+    n_samples=st.integers(1, 9_000),
+    cuts=st.lists(st.integers(0, 9_000), max_size=9),
+)
+def test_blocks_of_frames_and_of_samples_change_no_bit(
+    config: FeatureConfig, block_frames: int, n_samples: int, cuts: list[int]
+):
     clip = Clip("tune", tune(seed=7, duration_s=1, sr=16_000)[:n_samples].astype("f4"), 16_000)
-    log_mel = LogMel(SMALL, mel_filters(SMALL))
+    log_mel = LogMel(config, mel_filters(config))
     expected = log_mel(clip)
+    assert expected.shape == (1 + n_samples // config.hop_length, config.n_mels)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(logmel, "BLOCK_FRAMES", block)
-        np.testing.assert_array_equal(log_mel(clip), expected)
+        patch.setattr(logmel, "BLOCK_FRAMES", block_frames)
+        # Some of these blocks are empty.
+        found = list(log_mel.stream(np.split(clip.y, sorted(cuts))))
+    assert max(map(len, found)) <= block_frames
+    np.testing.assert_array_equal(np.concatenate(found), expected)
 
 
-def test_gain_shifts_by_its_decibels():
-    log_mel = LogMel(SMALL, mel_filters(SMALL))
-    y = tune(seed=1, duration_s=1, sr=16_000).astype(np.float32)
-    loud, quiet = (log_mel(Clip("tune", y * gain, 16_000)) for gain in (1.0, 0.1))
-    heard = quiet > -95
-    np.testing.assert_allclose((loud - quiet)[heard], 20.0, atol=0.02)
+def test_a_stream_asks_for_no_more_than_the_next_frames_need():
+    log_mel, n_drawn = LogMel(SMALL, mel_filters(SMALL)), 0
+
+    def seconds():
+        nonlocal n_drawn
+        while True:
+            n_drawn += 1
+            yield np.ones(16_000, np.float32)
+
+    assert len(next(log_mel.stream(seconds()))) == logmel.BLOCK_FRAMES
+    assert n_drawn <= 2
 
 
-def test_silence_is_the_floor_and_a_full_scale_sine_is_near_zero():
+@settings(max_examples=20, deadline=None)
+@given(gain_db=st.floats(-20, 40), seed=st.integers(0, 99))
+def test_gain_adds_its_decibels(gain_db: float, seed: int):
+    log_mel = LogMel(SMALL, FILTERS)
+    y = tune(seed=seed, duration_s=0.5, sr=16_000).astype(np.float32)
+    before = log_mel(Clip("tune", y, 16_000))
+    after = log_mel(Clip("tune", y * np.float32(10 ** (gain_db / 20)), 16_000))
+    heard = (before > -95) & (after > -95)
+    assert heard.mean() > 0.5
+    np.testing.assert_allclose((after - before)[heard], gain_db, atol=0.02)
+
+
+@settings(max_examples=20, deadline=None)
+@given(n_samples=st.integers(1, 9_000), floor_db=st.floats(-200, 0))
+def test_silence_is_the_floor(n_samples: int, floor_db: float):
+    log_mel = LogMel(SMALL.model_copy(update={"floor_db": floor_db}), FILTERS)
+    silence = log_mel(Clip("silence", np.zeros(n_samples, np.float32), 16_000))
+    np.testing.assert_allclose(silence, floor_db, atol=1e-4)
+
+
+def test_a_full_scale_sine_is_near_zero():
     filters = np.eye(SMALL.n_mels, 257, k=32, dtype=np.float32)  # passes bins 32 to 71 as they are
     log_mel = LogMel(SMALL, filters)
-    silence = log_mel(Clip("silence", np.zeros(4_000, np.float32), 16_000))
-    np.testing.assert_allclose(silence, SMALL.floor_db, atol=1e-4)
     t = np.arange(8_000) / 16_000
     sine = np.sin(2 * np.pi * 40 * 16_000 / 512 * t).astype(np.float32)
     S_db = log_mel(Clip("sine", sine, 16_000))

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
 
-from genre_mlops.segments import cut_segments, pool_segments, segment_starts
+from genre_mlops.segments import cut_segments, pool_segments, segment_starts, temper
 
 
 @given(st.integers(1, 300), st.integers(1, 64))
@@ -35,6 +35,16 @@ def test_pooling_is_a_distribution_that_ignores_order(weights: np.ndarray):
     assert pooled.sum() == pytest.approx(1)
     np.testing.assert_allclose(pool_segments(rows[::-1]), pooled, rtol=1e-9)
     np.testing.assert_allclose(pool_segments(rows[:1]), rows[0], rtol=1e-5)
+
+
+@given(st.integers(0, 1_000), st.floats(0.25, 4))
+def test_temperature_keeps_the_order_and_may_be_changed_afterwards(seed: int, temperature: float):
+    rows = np.random.default_rng(seed).dirichlet(np.ones(4), 3)
+    plain, pooled = pool_segments(rows), pool_segments(rows, temperature)
+    assert pooled.sum() == pytest.approx(1)
+    np.testing.assert_array_equal(np.argsort(pooled), np.argsort(plain))
+    assert (pooled.max() <= plain.max() + 1e-12) == (temperature >= 1) or temperature == 1
+    np.testing.assert_allclose(temper(plain[np.newaxis], temperature)[0], pooled, rtol=1e-6)
 
 
 def test_one_segment_that_rules_a_genre_out_counts():

@@ -1,94 +1,331 @@
+"""Each test of these makes a store of short tunes; those of size make shards of zeros."""
+
 import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
+from genre_mlops import shards as shards_module
 from genre_mlops import store as store_module
 from genre_mlops.audio import load_clip
 from genre_mlops.config import FeatureConfig
 from genre_mlops.domain import sequential
+from genre_mlops.engine import Engine
+from genre_mlops.errors import DataError, GenreError
 from genre_mlops.logmel import LogMel, mel_filters
-from genre_mlops.store import FeatureStore
+from genre_mlops.readings import State, file_state
+from genre_mlops.shards import Row, as_table, index_table
+from genre_mlops.store import FeatureStore, Source
 from tests.music import write_tune
 
 CONFIG = FeatureConfig(sr=16_000, n_fft=512, hop_length=200, n_mels=20, fmax=8_000)
 
 
-def sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def source(path: Path, duration_s: float = 1.5) -> dict[str, Source]:
+    return {hashlib.sha256(path.read_bytes()).hexdigest(): Source(path, duration_s)}
 
 
 @pytest.fixture
-def sources(tmp_path: Path) -> dict[str, Path]:
-    paths = [
-        write_tune(tmp_path / "music" / f"{i}.wav", seed=i, duration_s=1 + i / 7) for i in range(7)
-    ]
-    return {sha256(path): path for path in paths}
+def sources(tmp_path: Path) -> dict[str, Source]:
+    found: dict[str, Source] = {}
+    for i in range(7):
+        path = tmp_path / "music" / f"{i}.wav"
+        found |= source(write_tune(path, seed=i, duration_s=1 + i / 7), 1 + i / 7)
+    return found
 
 
 @pytest.fixture(autouse=True)
-def _small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_module, "TRACKS_PER_SHARD", 3)
+def _few_shards(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_module, "LEAST_SHARDS", 3)
 
 
-def test_what_is_read_is_what_was_computed(tmp_path: Path, sources: dict[str, Path]):
-    report = FeatureStore(tmp_path / "f", CONFIG).build(sources, sequential)
+def build(tmp_path: Path, sources: dict[str, Source], run=sequential):
+    return FeatureStore(tmp_path / "f", CONFIG).build(sources, run)
+
+
+def never(function, items, *, label):
+    raise AssertionError(f"{label}: {items}")
+
+
+def files_of(tmp_path: Path) -> dict[Path, int]:
+    return {p: p.stat().st_mtime_ns for p in (tmp_path / "f").rglob("shard-*.npy")}
+
+
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_what_is_read_is_what_was_computed(
+    tmp_path: Path, sources: dict[str, Source], workers: int
+):
+    report = build(tmp_path, sources, Engine(workers).map)
     assert (report.n_built, report.n_reused, report.failures) == (7, 0, {})
     store = FeatureStore(tmp_path / "f", CONFIG)
     log_mel = LogMel(CONFIG, mel_filters(CONFIG))
-    for digest, path in sources.items():
-        expected = log_mel(load_clip(path, sr=CONFIG.sr))
-        assert store[digest].dtype == np.float16
-        np.testing.assert_array_equal(store[digest], expected.astype(np.float16))
-        assert isinstance(store[digest], np.memmap)
-    assert len(list((tmp_path / "f").glob(f"{CONFIG.digest()}-v*/shard-*.npy"))) == 3
+    names = [*sources, next(iter(sources))]
+    together = store.sequence(names)
+    assert len(together) == 8
+    for digest, S_db in zip(names, together, strict=True):
+        expected = log_mel(load_clip(sources[digest].path, sr=CONFIG.sr)).astype(np.float16)
+        for found in (S_db, store[digest]):
+            assert isinstance(found, np.memmap)
+            assert found.dtype == np.float16
+            np.testing.assert_array_equal(found, expected)
+        assert digest in store
+    np.testing.assert_array_equal(together[np.int64(-1)], together[0])
+    np.testing.assert_array_equal(together[5:][1], together[6])
+    # As any reader of NumPy's files finds them.
+    shards = [np.load(path, mmap_mode="r") for path in files_of(tmp_path)]
+    assert 3 <= len(shards) <= 4
+    assert sum(map(len, shards)) == sum(map(len, together[:7]))
+    unknown = "0" * 64
+    assert unknown not in store
+    with pytest.raises(KeyError, match=unknown):
+        store.sequence([names[0], unknown])
+    with pytest.raises(KeyError, match=unknown):
+        FeatureStore(tmp_path / "none", CONFIG)[unknown]
 
 
-def test_nothing_is_computed_twice(tmp_path: Path, sources: dict[str, Path]):
-    FeatureStore(tmp_path / "f", CONFIG).build(sources, sequential)
-    shards = {p: p.stat().st_mtime_ns for p in (tmp_path / "f").rglob("shard-*")}
-    report = FeatureStore(tmp_path / "f", CONFIG).build(sources, sequential)
+def test_shards_follow_from_what_is_in_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    made: dict[str, Source] = {}
+    for i in range(12):
+        made |= source(write_tune(tmp_path / f"{i}.wav", seed=i, duration_s=1), 1.0)
+    # 81 frames of 20 bands of two bytes each.
+    monkeypatch.setattr(store_module, "SHARD_BYTES", 2 * 81 * 20 * 2)
+    build(tmp_path, made)
+    assert [len(np.load(path)) for path in files_of(tmp_path)] == [2 * 81] * 6
+
+
+def test_nothing_is_computed_twice(tmp_path: Path, sources: dict[str, Source]):
+    build(tmp_path, sources)
+    shards = files_of(tmp_path)
+    report = build(tmp_path, sources, never)
     assert (report.n_built, report.n_reused) == (0, 7)
-    first = next(iter(sources.values()))
+    first = next(iter(sources.values())).path
     moved = first.rename(first.with_name("moved.wav"))
     new = write_tune(first.with_name("new.wav"), seed=70)
-    sources = sources | {sha256(moved): moved, sha256(new): new}
-    report = FeatureStore(tmp_path / "f", CONFIG).build(sources, sequential)
+    sources = sources | source(moved) | source(new)
+    report = build(tmp_path, sources)
     assert (report.n_built, report.n_reused) == (1, 7)
-    assert all(p.stat().st_mtime_ns == mtime for p, mtime in shards.items())
+    now = files_of(tmp_path)
+    assert now.items() > shards.items()
+    # The one new shard holds the one new file.
+    assert [len(np.load(path)) for path in now.keys() - shards.keys()] == [1 + 4 * 16_000 // 200]
 
 
-def test_another_config_is_another_store(tmp_path: Path, sources: dict[str, Path]):
-    FeatureStore(tmp_path / "f", CONFIG).build(sources, sequential)
+def test_another_config_is_another_store(tmp_path: Path, sources: dict[str, Source]):
+    build(tmp_path, sources)
     other = CONFIG.model_copy(update={"n_mels": 21})
     assert FeatureStore(tmp_path / "f", other).build(sources, sequential).n_built == 7
 
 
-def test_a_killed_build_goes_on(tmp_path: Path, sources: dict[str, Path]):
+def test_a_build_that_was_stopped_goes_on(tmp_path: Path, sources: dict[str, Source]):
     def stops_after_one(function, items, *, label):
         yield function(items[0])
         raise KeyboardInterrupt
 
-    store = FeatureStore(tmp_path / "f", CONFIG)
     with pytest.raises(KeyboardInterrupt):
-        store.build(sources, stops_after_one)
+        build(tmp_path, sources, stops_after_one)
     # Killed between a shard and its index: the shard does not count.
-    orphan = next((tmp_path / "f").rglob("shard-*.npy"))
+    orphan = next(iter(files_of(tmp_path)))
     (orphan.parent / "shard-0123456789abcdef.npy").write_bytes(orphan.read_bytes()[:99])
-    report = FeatureStore(tmp_path / "f", CONFIG).build(sources, sequential)
-    assert (report.n_built, report.n_reused) == (4, 3)
+    report = build(tmp_path, sources)
+    assert report.n_built + report.n_reused == 7
+    assert report.n_reused >= 2
 
 
-def test_a_changed_or_missing_file_is_a_failure_and_its_neighbours_are_not(
-    tmp_path: Path, sources: dict[str, Path]
+KILLED = """
+import hashlib, sys
+from pathlib import Path
+from genre_mlops import store
+from genre_mlops.config import FeatureConfig
+from genre_mlops.domain import sequential
+
+folder, config = Path(sys.argv[1]), FeatureConfig.model_validate_json(sys.argv[2])
+files = [*Path(folder, "music").iterdir()]
+sources = {hashlib.sha256(f.read_bytes()).hexdigest(): store.Source(f, 0.5) for f in files}
+store.LEAST_SHARDS = len(files)
+store.FeatureStore(folder / "f", config).build(sources, sequential)
+"""
+
+
+def test_killed_it_loses_no_more_than_the_shard_it_is_at(tmp_path: Path):
+    made: dict[str, Source] = {}
+    for i in range(60):
+        path = write_tune(tmp_path / "music" / f"{i}.wav", seed=i, duration_s=0.5, sr=8_000)
+        made |= source(path, 0.5)
+    running = subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(tmp_path), CONFIG.model_dump_json()]
+    )
+    while len(files_of(tmp_path)) < 3:
+        assert running.poll() is None
+        time.sleep(0.02)
+    running.send_signal(signal.SIGKILL)
+    assert running.wait() == -signal.SIGKILL
+    n_shards = len(files_of(tmp_path))
+    store = FeatureStore(tmp_path / "f", CONFIG)
+    n_there = sum(digest in store for digest in made)
+    assert 2 <= n_there < 60
+    assert n_there >= n_shards - 1
+    report = build(tmp_path, made)
+    assert (report.n_built, report.n_reused) == (60 - n_there, n_there)
+    store, log_mel = FeatureStore(tmp_path / "f", CONFIG), LogMel(CONFIG, mel_filters(CONFIG))
+    for digest, (path, *_) in made.items():
+        expected = log_mel(load_clip(path, sr=CONFIG.sr)).astype(np.float16)
+        np.testing.assert_array_equal(store[digest], expected)
+
+
+def test_what_a_killed_build_left_is_removed_when_it_is_old(
+    tmp_path: Path, sources: dict[str, Source]
 ):
-    changed, gone = list(sources.values())[:2]
+    build(tmp_path, dict(list(sources.items())[:5]))
+    folder = next(iter(files_of(tmp_path))).parent
+    names = ("shard-0123456789abcdef.npy", ".123.shard-0123456789abcdee.npy")
+    for name in names:
+        (folder / name).write_bytes(b"half")
+    os.utime(folder / names[0], (0, 0))
+    for path in files_of(tmp_path):
+        os.utime(path, (0, 0))
+    build(tmp_path, sources)
+    assert [(folder / name).exists() for name in names] == [False, True]
+    store = FeatureStore(tmp_path / "f", CONFIG)
+    assert all(digest in store for digest in sources)
+
+
+def test_what_cannot_be_used_is_remembered_by_its_content(
+    tmp_path: Path, sources: dict[str, Source]
+):
+    text = tmp_path / "music" / "text.mp3"
+    text.write_text("this is no music\n" * 30)
+    report = build(tmp_path, sources | source(text))
+    assert (report.n_built, report.n_reused) == (7, 0)
+    assert report.failures.keys() == {str(text)}
+    assert "cannot be decoded" in report.failures[str(text)]
+    again = build(tmp_path, sources | source(text), never)
+    assert (again.n_built, again.n_reused, again.failures) == (0, 7, report.failures)
+    # Of other files nothing is said.
+    assert build(tmp_path, sources, never).failures == {}
+    write_tune(text, seed=80)
+    mended = build(tmp_path, sources | source(text))
+    assert (mended.n_built, mended.n_reused, mended.failures) == (1, 7, {})
+
+
+def test_a_changed_or_missing_file_is_a_failure_for_now(tmp_path: Path, sources: dict[str, Source]):
+    changed, gone = [source.path for source in sources.values()][:2]
+    before, lost = changed.read_bytes(), gone.read_bytes()
     write_tune(changed, seed=99)
     gone.unlink()
-    store = FeatureStore(tmp_path / "f", CONFIG)
-    report = store.build(sources, sequential)
+    report = build(tmp_path, sources)
     assert report.n_built == 5
     assert "has changed since it was checked" in report.failures[str(changed)]
     assert "cannot be read" in report.failures[str(gone)]
+    store = FeatureStore(tmp_path / "f", CONFIG)
     assert sum(digest in store for digest in sources) == 5
+    changed.write_bytes(before)
+    gone.write_bytes(lost)
+    report = build(tmp_path, sources)
+    assert (report.n_built, report.n_reused, report.failures) == (2, 5, {})
+
+
+def test_a_file_in_the_state_it_was_hashed_in_is_not_hashed_again(
+    tmp_path: Path, sources: dict[str, Source]
+):
+    # Wrong names for the contents show who was believed.
+    known = {
+        f"{i:064}": source._replace(state=file_state(str(source.path)))
+        for i, source in enumerate(sources.values())
+    }
+    first, second = (source.path for source in list(known.values())[:2])
+    first.touch()
+    write_tune(second, seed=99)
+    report = build(tmp_path, known)
+    assert report.n_built == 5
+    assert report.failures.keys() == {str(first), str(second)}
+    # Touched is not changed.
+    touched = {digest: source._replace(state=State(1, 2, 3)) for digest, source in sources.items()}
+    assert build(tmp_path, touched).failures.keys() == {str(second)}
+
+
+def test_shards_that_are_gone_or_cut_short_are_built_again(
+    tmp_path: Path, sources: dict[str, Source]
+):
+    build(tmp_path, sources)
+    gone, short, *_ = files_of(tmp_path)
+    store = FeatureStore(tmp_path / "f", CONFIG)
+    os.truncate(short, short.stat().st_size - 1)
+    gone.unlink()
+    # One who has opened it before is told.
+    with pytest.raises(GenreError, match="build the features again"):
+        list(store.sequence(list(sources)))
+    lost = [digest for digest in sources if digest not in FeatureStore(tmp_path / "f", CONFIG)]
+    assert 2 <= len(lost) < 7
+    assert build(tmp_path, sources).n_built == len(lost)
+    assert build(tmp_path, sources, never).n_reused == 7
+
+
+def test_what_the_disk_has_no_room_for_is_not_begun(tmp_path: Path, sources: dict[str, Source]):
+    endless = {digest: Source(path, 1e10) for digest, (path, *_) in sources.items()}
+    with pytest.raises(DataError, match=r"224,000,000 MB are needed and [\d,]+ MB are free"):
+        build(tmp_path, endless, never)
+
+
+def test_the_estimate_is_of_what_is_missing(tmp_path: Path, sources: dict[str, Source]):
+    store = FeatureStore(tmp_path / "f", CONFIG)
+    estimate = store.estimate(sources)
+    # Three of seven are no small sample.
+    assert (estimate.n_tracks, estimate.cpu_s) == (7, None)
+    build(tmp_path, sources)
+    n_bytes = sum(path.stat().st_size - 128 for path in files_of(tmp_path))
+    assert estimate.n_bytes == pytest.approx(n_bytes, rel=0.01)
+    # As if each stood for a thousand files of its kind.
+    many = {f"{i:064}": s for i, s in enumerate(1_000 * list(sources.values()))}
+    named = sources | many
+    began = time.monotonic()
+    cpu_s = FeatureStore(tmp_path / "g", CONFIG).estimate(named).cpu_s
+    assert cpu_s is not None
+    assert 0 < cpu_s < 7_007 * (time.monotonic() - began)
+    built = FeatureStore(tmp_path / "f", CONFIG).estimate(sources)
+    assert (built.n_tracks, built.n_bytes, built.cpu_s) == (0, 0, None)
+
+
+def make_shards(folder: Path, *, n_shards: int, n_frames: int) -> list[str]:
+    """Write shards of zeros, one spectrogram each, and return the sha256 they stand for."""
+    n_mels = CONFIG.n_mels
+    digests = [f"{i:064}" for i in range(n_shards)]
+    folder.mkdir(parents=True)
+    for digest in digests:
+        path = folder / f"shard-{digest[-16:]}.npy"
+        np.save(path, np.zeros((0, n_mels), np.float16))
+        os.truncate(path, 128 + n_frames * n_mels * 2)
+    index = index_table(folder)
+    rows = [Row(digest, f"shard-{digest[-16:]}", 0, n_frames) for digest in digests]
+    index.append(as_table(rows, index))
+    return digests
+
+
+def test_open_files_do_not_grow_with_the_shards(tmp_path: Path):
+    store = FeatureStore(tmp_path, CONFIG)
+    digests = make_shards(store.folder, n_shards=300, n_frames=9)
+    tracks = FeatureStore(tmp_path, CONFIG).sequence(digests)
+    before = psutil.Process().num_fds()
+    most = 0
+    for S_db in tracks:
+        assert S_db.shape == (9, 20)
+        most = max(most, psutil.Process().num_fds())
+    assert 0 < most - before <= shards_module._MOST_OPEN + 2
+
+
+def test_memory_does_not_grow_with_what_was_read(tmp_path: Path):
+    store = FeatureStore(tmp_path, CONFIG)
+    # 60 spectrograms of 10 MB.
+    digests = make_shards(store.folder, n_shards=60, n_frames=250_000)
+    tracks = FeatureStore(tmp_path, CONFIG).sequence(digests)
+    before, most = psutil.Process().memory_info().rss, 0
+    for S_db in tracks:
+        assert S_db[::50].sum() == 0  # touches every page
+        most = max(most, psutil.Process().memory_info().rss)
+    assert 50e6 < most - before < 200e6

@@ -1,3 +1,5 @@
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -7,10 +9,20 @@ import pytest
 from genre_mlops.config import FeatureConfig, NetworkConfig
 from genre_mlops.domain import Clip
 from genre_mlops.errors import GenreError
-from genre_mlops.learning.bundle import KERAS, ONNX, Bundle, BundleInfo, read_seen
+from genre_mlops.learning.bundle import (
+    INFO,
+    KERAS,
+    ONNX,
+    Bundle,
+    BundleInfo,
+    read_info,
+    read_seen,
+    write_info,
+)
 from genre_mlops.learning.evaluation import unseen_tests
 from genre_mlops.learning.export import write_bundle
 from genre_mlops.learning.networks import build_network, load_network
+from genre_mlops.segments import pool_segments
 from tests.music import tune
 
 FEATURES = FeatureConfig(sr=8_000, n_fft=512, hop_length=200, n_mels=24, fmax=4_000)
@@ -57,6 +69,41 @@ def test_onnx_is_keras(folder: Path, duration_s: float):
     assert np.ptp(keras, axis=0).max() > 0.01
 
 
+def certain(folder: Path, place: Path, **settings: float) -> Bundle:
+    """Copy a bundle with another temperature or threshold."""
+    shutil.copytree(folder, place)
+    write_info(place, read_info(place).model_copy(update=settings))
+    return Bundle(place)
+
+
+def test_the_temperature_makes_it_less_certain_of_the_same(folder: Path, tmp_path: Path):
+    clip = Clip("tune", tune(seed=1, duration_s=4, sr=8_000).astype("f4"), 8_000)
+    plain = Bundle(folder).predict(clip)
+    found = certain(folder, tmp_path / "bundle", temperature=2.5).predict(clip)
+    assert list(found.probabilities) == list(plain.probabilities)
+    expected = pool_segments(plain.segments, 2.5)
+    assert [found.probabilities[g] for g in GENRES] == pytest.approx(list(expected))
+    assert found.probabilities[found.genre] < plain.probabilities[plain.genre]
+
+
+def test_it_is_sure_above_its_threshold(folder: Path, tmp_path: Path):
+    clip = Clip("tune", tune(seed=1, duration_s=4, sr=8_000).astype("f4"), 8_000)
+    best = max(Bundle(folder).predict(clip).probabilities.values())
+    assert Bundle(folder).predict(clip).sure
+    for name, threshold, sure in (("below", best - 0.01, True), ("above", best + 0.01, False)):
+        bundle = certain(folder, tmp_path / name, sure_above=threshold)
+        assert bundle.predict(clip).sure is sure, name
+
+
+def test_a_bundle_of_before_there_were_thresholds_is_sure_of_all(folder: Path, tmp_path: Path):
+    shutil.copytree(folder, tmp_path / "bundle")
+    info = json.loads((tmp_path / "bundle" / INFO).read_text())
+    del info["temperature"], info["sure_above"]
+    (tmp_path / "bundle" / INFO).write_text(json.dumps(info))
+    read = read_info(tmp_path / "bundle")
+    assert (read.temperature, read.sure_above) == (1, 0)
+
+
 def test_threads_and_batches_change_nothing(folder: Path):
     clip = Clip("tune", tune(seed=4, duration_s=30, sr=8_000).astype("f4"), 8_000)
     one, two = (Bundle(folder, threads=n).predict(clip).segments for n in (1, 2))
@@ -73,8 +120,6 @@ def test_a_bundle_knows_what_it_has_learnt_from(folder: Path):
 
 
 def test_a_changed_file_is_refused(folder: Path, tmp_path: Path):
-    import shutil
-
     for name, change in ((ONNX, b"x"), (KERAS, b"x")):
         copy = tmp_path / name / "bundle"
         shutil.copytree(folder, copy)

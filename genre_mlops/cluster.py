@@ -1,0 +1,226 @@
+"""Work on many items on the workers of a Dask cluster."""
+
+import logging
+import platform
+import reprlib
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import CancelledError
+from contextlib import contextmanager, suppress
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from genre_mlops import __version__
+from genre_mlops.domain import ITEM, RESULT
+from genre_mlops.errors import GenreError
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+_log = logging.getLogger("genre_mlops.cluster")
+# A scheduler that is there answers at once.
+_CONNECT_S = 10.0
+# A worker starts in some seconds, or in minutes where another system's queue starts it.
+WORKERS_S = 120.0
+_LOOK_EVERY_S = 10.0
+
+
+def on_cluster(
+    function: Callable[[ITEM], RESULT],
+    items: Iterable[ITEM],
+    workers: int,
+    address: str,
+    shared: Path | None = None,
+) -> Iterator[RESULT]:
+    """Apply `function` to items drawn only when a worker is free for the next.
+
+    The items of a worker that dies go to another. Results come as they are done.
+
+    Parameters
+    ----------
+    function : callable
+        Of a module that the workers can import.
+    items : iterable
+        Its arguments.
+    workers : int
+        Items at a time; 0: as many as there are workers.
+    address : str
+        Of the scheduler: `tcp://host:port` or `tls://host:port`.
+    shared : Path, optional
+        A folder that this process can write to and the workers must see.
+
+    Yields
+    ------
+    object
+        A result.
+
+    Raises
+    ------
+    GenreError
+        The cluster cannot be reached, has no workers or unfit ones; it went away; an item ended
+        several workers.
+    """
+    with _connected(address, shared, WORKERS_S) as client:
+        yield from _run(client, address, function, items, workers)
+
+
+def count_workers(address: str, shared: Path | None = None, *, patience_s: float = 0.0) -> int:
+    """Return how many workers a cluster has, once they were found fit.
+
+    Parameters
+    ----------
+    address : str
+        Of the scheduler.
+    shared : Path, optional
+        A folder that this process can write to and the workers must see.
+    patience_s : float
+        Seconds to wait for the first worker.
+
+    Raises
+    ------
+    GenreError
+        It cannot be reached, has no workers or unfit ones.
+    """
+    with _connected(address, shared, patience_s) as client:
+        return _count(client, address)
+
+
+@contextmanager
+def _connected(address: str, shared: Path | None, patience_s: float) -> Iterator["Client"]:
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise GenreError(
+            "GENRE_DASK is set, but Dask is not installed: pip install 'genre-mlops[distributed]'"
+        ) from error
+    try:
+        client = Client(address, timeout=_CONNECT_S)
+    except (OSError, RuntimeError, TypeError, ValueError) as error:
+        # Not only where nothing answers: TLS without certificates, no TLS where it is required.
+        raise GenreError(
+            f"no Dask scheduler can be reached at {address} (GENRE_DASK): {error}"
+        ) from error
+    with client:
+        _await_a_worker(client, address, patience_s)
+        _check_workers(client, address, shared)
+        yield client
+
+
+def _await_a_worker(client: "Client", address: str, patience_s: float) -> None:
+    deadline = time.monotonic() + patience_s
+    while not _count(client, address):
+        left_s = deadline - time.monotonic()
+        if left_s <= 0:
+            raise GenreError(
+                f"the Dask scheduler at {address} has no workers; start some: "
+                f"dask worker {address} --nworkers 1 --nthreads 1"
+            )
+        _log.info("the Dask scheduler at %s has no workers: waiting %.0f s", address, left_s)
+        with suppress(TimeoutError):
+            client.wait_for_workers(1, timeout=min(left_s, _LOOK_EVERY_S))
+
+
+def _check_workers(client: "Client", address: str, shared: Path | None) -> None:
+    """Refuse workers that would give other results, or none."""
+    with tempfile.NamedTemporaryFile(prefix=".seen-by-workers-", dir=shared) as marker:
+        path = Path(marker.name) if shared else None
+        unfit = client.run(_why_unfit, __version__, _python(), path, on_error="return")
+    for worker, n_threads in client.nthreads().items():
+        # TensorFlow's settings and the standard error are the process's, not a thread's.
+        if n_threads != 1:
+            unfit[worker] = f"does {n_threads} tasks at a time, start it with --nthreads 1"
+    lines = [f"  {worker}: {why}" for worker, why in sorted(unfit.items()) if why]
+    if lines:
+        raise GenreError("\n".join([f"workers of {address} that cannot be used:", *lines]))
+
+
+def _why_unfit(version: str, python: str, path: Path | None) -> str:
+    """Say on a worker what keeps it from this work; empty where nothing does."""
+    if version != __version__:
+        return f"has genre-mlops {__version__}, here it is {version}"
+    if python != _python():
+        return f"has Python {_python()}, here it is {python}"
+    if path and not path.exists():
+        return f"does not see the files in {path.parent}, which all machines have to share"
+    return ""
+
+
+def _python() -> str:
+    return ".".join(platform.python_version_tuple()[:2])
+
+
+def _run(
+    client: "Client",
+    address: str,
+    function: Callable[[ITEM], RESULT],
+    items: Iterable[ITEM],
+    workers: int,
+) -> Iterator[RESULT]:
+    left = iter(items)
+    running: dict[Future, ITEM] = {}
+    try:
+        while True:
+            # Not all at once: with each item goes the function, and what is bound to it.
+            n_workers = max(1, _count(client, address))
+            n_free = min(workers or n_workers, n_workers) - len(running)
+            for item in islice(left, max(0, n_free)):
+                running[client.submit(function, item, pure=False)] = item
+            if not running:
+                return
+            for future in _some_done(client, address, list(running)):
+                result = _result(future, running[future])
+                del running[future]
+                yield result
+    finally:
+        if running:
+            _abandon(client, list(running))
+
+
+def _some_done(client: "Client", address: str, futures: list["Future"]) -> list["Future"]:
+    from distributed import wait
+
+    while True:
+        try:
+            return list(wait(futures, timeout=_LOOK_EVERY_S, return_when="FIRST_COMPLETED").done)
+        except TimeoutError:
+            _await_a_worker(client, address, WORKERS_S)
+        except CancelledError as error:
+            raise _gone(address) from error
+
+
+def _result(future: "Future", item: ITEM) -> Any:
+    from distributed import KilledWorker
+
+    try:
+        return future.result()
+    except KilledWorker as error:
+        brief = reprlib.Repr()
+        brief.maxstring = brief.maxother = 120
+        raise GenreError(
+            f"{error.allowed_failures + 1} workers died one after the other, killed or out of "
+            f"memory, over {brief.repr(item)}"
+        ) from error
+
+
+def _count(client: "Client", address: str) -> int:
+    try:
+        return len(client.nthreads())
+    except OSError as error:
+        raise _gone(address) from error
+
+
+def _gone(address: str) -> GenreError:
+    return GenreError(f"the Dask scheduler at {address} is gone; run the same command to go on")
+
+
+def _abandon(client: "Client", futures: list["Future"]) -> None:
+    """Stop what still runs: no task can be ended, but its worker can; a nanny starts another."""
+    ours = {future.key for future in futures}
+    with suppress(OSError, CancelledError):
+        busy = [worker for worker, keys in client.processing().items() if ours & set(keys)]
+        client.cancel(futures)
+        if busy:
+            _log.info("ending what runs on %d workers of the cluster", len(busy))
+            client.restart_workers(busy, raise_for_error=False)

@@ -1,0 +1,78 @@
+"""The networks of an ensemble: the best trial's config once more, with other seeds."""
+
+import logging
+import time
+from pathlib import Path
+
+from genre_mlops import tracking
+from genre_mlops.config import Config
+from genre_mlops.engine import Engine
+from genre_mlops.fitting import Plan, fit
+
+_log = logging.getLogger(__name__)
+Task = tuple[Plan, Config, Path, int]
+
+
+def train_members(plan: Plan, config: Config, folder: Path, engine: Engine) -> list[Path]:
+    """Train the members of an ensemble that are not there yet.
+
+    Parameters
+    ----------
+    plan : Plan
+        Names the tracks.
+    config : Config
+        The best trial's; `training.members` counts that trial's network, the first member.
+    folder : Path
+        Where the networks are kept. Cut off, the next call goes on.
+    engine : Engine
+        Where the trainings run.
+
+    Returns
+    -------
+    list of Path
+        The `.keras` files of all members but the first.
+    """
+    numbers = range(1, config.training.members)
+    paths = [folder / f"member-{number:03d}.keras" for number in numbers]
+    tasks = [
+        (plan, config.override({"seed": config.seed + number}), path, engine.threads)
+        for number, path in zip(numbers, paths, strict=True)
+        if not path.exists()
+    ]
+    n_done = len(paths) - len(tasks)
+    for line in engine.stream(train_member, tasks):
+        n_done += 1
+        _log.info("%s; %d of %d", line, n_done, len(paths))
+        engine.progress("members", n_done, len(paths), told=True)
+    return paths
+
+
+def train_member(task: Task) -> str:
+    """Train one member into its file, and return one line about it."""
+    from genre_mlops.learning.networks import save_network
+
+    plan, config, path, threads = task
+    tracking.use_tracking_uri(plan.tracking_uri)
+    kind = "synthetic " if plan.synthetic else ""
+    log = tracking.TrialLog(
+        plan.experiment_id, plan.parent_run_id, f"{kind}{path.stem}", plan.tags, step="member"
+    )
+    began, status = time.monotonic(), "FAILED"
+    state = path.with_suffix(".npz")
+    try:
+        log.params({"seed": config.seed})
+        network, result = fit(
+            plan, config, log=log, report=lambda epoch, loss: None, state=state, threads=threads
+        )
+        save_network(network, path)
+        state.unlink()
+        status = "FINISHED"
+    except (KeyboardInterrupt, SystemExit):
+        status = "KILLED"
+        raise
+    finally:
+        log.close(status, tags={})
+    return (
+        f"{path.stem}: {kind}validation loss {result.validation_loss:.4f}, "
+        f"{time.monotonic() - began:.0f} s"
+    )

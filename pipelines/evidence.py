@@ -1,0 +1,15 @@
+"""What a look at the test tracks leaves in the open run."""
+
+from genre_mlops import tracking
+from genre_mlops.learning.judged import Judged
+from genre_mlops.pictures import test_pictures
+
+
+def log_judged(judged: Judged) -> None:
+    """Log figures, tables and pictures, and describe the run by them."""
+    tracking.log_metrics(judged.metrics())
+    tracking.describe(judged.markdown())
+    for name, table in judged.tables().items():
+        tracking.log_table(table, f"test/{name}.json")
+    for name, picture in test_pictures(judged).items():
+        tracking.log_figure(picture, f"test/{name}.png")
