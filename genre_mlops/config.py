@@ -190,16 +190,16 @@ class TrainingConfig(Section):
     """Networks of seeds that follow each other, averaged into the one that is shipped."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """What is multiplied; auto takes bfloat16 on GPUs made for it (compute capability 8.0)."""
-    epochs: Annotated[int, Field(ge=1, le=10_000)] = 20
-    batch_size: Annotated[int, Field(ge=1, le=4_096)] = 16
+    epochs: Annotated[int, Field(ge=1, le=10_000)] = 40
+    batch_size: Annotated[int, Field(ge=1, le=4_096)] = 32
     crops_per_track: Count = 4
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 3e-3
     warmup_share: Share = 0.1
     weight_decay: Annotated[float, Field(ge=0, le=1)] = 1e-2
     label_smoothing: Share = 0.1
-    ema_epochs: Annotated[float, Field(ge=0, le=1_000)] = 3.0
+    ema_epochs: Annotated[float, Field(ge=0, le=1_000)] = 4.0
     """Memory of the averaged weights, which are judged and kept; 0: they are not averaged."""
-    patience: Count = 10
+    patience: Count = 15
 
 
 class SearchConfig(Section):
@@ -208,7 +208,7 @@ class SearchConfig(Section):
     trials: Annotated[int, Field(ge=1, le=100_000)] = 4
     workers: Annotated[int, Field(ge=1, le=1_024)] = 1
     startup_trials: Annotated[int, Field(ge=1)] = 4
-    pruning_warmup_epochs: Annotated[int, Field(ge=0)] = 5
+    pruning_warmup_epochs: Annotated[int, Field(ge=0)] = 10
 
 
 class EvaluationConfig(Section):
