@@ -1,13 +1,13 @@
 """One network for one config, in any process: what a trial of the search and a member share."""
 
 import gc
-import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from genre_mlops.config import Config
 from genre_mlops.domain import RunLog
+from genre_mlops.processes import is_gone, this_process
 from genre_mlops.splits import TRAIN, VALIDATION
 from genre_mlops.store import FeatureStore
 
@@ -41,6 +41,8 @@ class Plan:
         Whether scores are on music made for testing: runs say so.
     tags : dict of str to str
         What runs say of their data.
+    job : dict of str to str
+        The process that asks for all this, as `this_process` names it.
     """
 
     config: Config
@@ -54,6 +56,7 @@ class Plan:
     parent_run_id: str
     synthetic: bool
     tags: dict[str, str]
+    job: dict[str, str] = field(default_factory=this_process)
 
     def tracks(self, split: str) -> "TrackSet":
         """Look up the spectrograms of one split."""
@@ -82,7 +85,7 @@ def fit(
         Told (epoch from 1, validation loss); raises to end the training early.
     state : Path
         Where the training keeps its state: it goes on from there. To be removed by the caller
-        when what came of it is safe.
+        when it is safe that nobody has to train this once more.
     threads : int
         For TensorFlow; 0 leaves it the choice.
 
@@ -102,10 +105,9 @@ def fit(
     from genre_mlops.learning.checkpoints import Checkpoint
     from genre_mlops.learning.training import be_deterministic, train
 
-    parent = os.getppid()
-
     def checked_report(epoch: int, loss: float) -> None:
-        if os.getppid() != parent:
+        # A worker does not end with the job it works for.
+        if is_gone(plan.job):
             raise SystemExit("the job that asked for this training is gone")
         report(epoch, loss)
 

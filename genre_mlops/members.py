@@ -30,7 +30,7 @@ def train_members(plan: Plan, config: Config, folder: Path, engine: Engine) -> l
     Returns
     -------
     list of Path
-        The `.keras` files of all members but the first.
+        The `.keras` files of all members but the first, and those whose training diverged.
     """
     numbers = range(1, config.training.members)
     paths = [folder / f"member-{number:03d}.keras" for number in numbers]
@@ -44,12 +44,13 @@ def train_members(plan: Plan, config: Config, folder: Path, engine: Engine) -> l
         n_done += 1
         _log.info("%s; %d of %d", line, n_done, len(paths))
         engine.progress("members", n_done, len(paths), told=True)
-    return paths
+    return [path for path in paths if path.exists()]
 
 
 def train_member(task: Task) -> str:
     """Train one member into its file, and return one line about it."""
     from genre_mlops.learning.networks import save_network
+    from genre_mlops.learning.training import TrainingDivergedError
 
     plan, config, path, threads = task
     tracking.use_tracking_uri(plan.tracking_uri)
@@ -65,8 +66,11 @@ def train_member(task: Task) -> str:
             plan, config, log=log, report=lambda epoch, loss: None, state=state, threads=threads
         )
         save_network(network, path)
-        state.unlink()
+        state.unlink(missing_ok=True)
         status = "FINISHED"
+    except TrainingDivergedError as error:
+        state.unlink(missing_ok=True)
+        return f"{path.stem}: left out: {error}"
     except (KeyboardInterrupt, SystemExit):
         status = "KILLED"
         raise

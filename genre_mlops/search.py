@@ -38,6 +38,8 @@ SEARCH_SPACE: dict[str, BaseDistribution] = {
 """Config key -> the values tried. The first trial is the config as it is."""
 
 FINISHED, OWNER = "genre.finished", "genre.owner"
+# Of a trial: the file in its study's folder where its training keeps its state.
+UNFINISHED = "genre.unfinished"
 _DONE = (TrialState.COMPLETE, TrialState.PRUNED)
 _log = logging.getLogger(__name__)
 
@@ -204,11 +206,13 @@ def run_trial(task: tuple[Plan, str, int, int]) -> str:
     name = f"{kind}trial {trial.number:03d}"
     log = tracking.TrialLog(plan.experiment_id, plan.parent_run_id, name, plan.tags)
     trial.set_user_attr("run_id", log.run_id)
+    trial.set_user_attr(UNFINISHED, trial.user_attrs.get(UNFINISHED, f"{trial.number:03d}.npz"))
+    unfinished = plan.folder / study_name / trial.user_attrs[UNFINISHED]
     state, status, tags = TrialState.FAIL, "FAILED", {"genre.state": "failed"}
     value: float | None = None
     began = time.monotonic()
     try:
-        value = _train(plan, trial, log, threads)
+        value = _train(plan, trial, log, unfinished, threads)
         state, status, tags = TrialState.COMPLETE, "FINISHED", {"genre.state": "complete"}
         line = f"{kind}validation loss {value:.4f}"
     except optuna.TrialPruned as reason:
@@ -223,8 +227,12 @@ def run_trial(task: tuple[Plan, str, int, int]) -> str:
         raise
     finally:
         # First the run: whoever took the study over may have ended the trial already.
-        log.close(status, tags=tags)
-        study.tell(trial.number, value, state, skip_if_finished=True)
+        try:
+            log.close(status, tags=tags)
+        finally:
+            study.tell(trial.number, value, state, skip_if_finished=True)
+    # Only now that nobody would have to begin anew.
+    unfinished.unlink(missing_ok=True)
     return f"trial {trial.number}: {line}, {time.monotonic() - began:.0f} s"
 
 
@@ -237,29 +245,27 @@ def search_space(config: Config) -> dict[str, BaseDistribution]:
     return {key: space for key, space in SEARCH_SPACE.items() if _within(flat[key], space)}
 
 
-def _train(plan: Plan, trial: optuna.Trial, log: tracking.TrialLog, threads: int) -> float:
+def _train(
+    plan: Plan, trial: optuna.Trial, log: tracking.TrialLog, unfinished: Path, threads: int
+) -> float:
     from genre_mlops.learning.networks import save_network
     from genre_mlops.learning.training import TrainingDivergedError
 
     config = plan.config.override(trial.params)
     log.params({**trial.params, "seed": config.seed})
-    folder = plan.folder / trial.study.study_name
-    # By what is tried: a trial that was cut off is tried again under another number.
-    state = folder / f"unfinished-{_digest(trial.params)}.npz"
 
     def report(epoch: int, loss: float) -> None:
         trial.report(loss, epoch)
         if trial.should_prune():
-            state.unlink()
             raise optuna.TrialPruned(f"pruned after epoch {epoch} at validation loss {loss:.4f}")
 
     try:
-        network, result = fit(plan, config, log=log, report=report, state=state, threads=threads)
+        network, result = fit(
+            plan, config, log=log, report=report, state=unfinished, threads=threads
+        )
     except TrainingDivergedError as error:
-        state.unlink(missing_ok=True)
         raise optuna.TrialPruned(str(error)) from error
     save_network(network, _network_path(plan, trial.study.study_name, trial.number))
-    state.unlink()
     trial.set_user_attr("validation_accuracy", result.validation_accuracy)
     log.metrics(
         {
@@ -285,6 +291,7 @@ def _open_study(plan: Plan) -> optuna.Study:
             for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
                 study.tell(trial.number, state=TrialState.FAIL)
             study.set_user_attr(OWNER, this_process())
+            _go_on_with_unfinished(study, plan.folder / study.study_name)
             _try_config_first(study, plan.config)
             return study
     study = _create_study(plan.key, len(names) + 1, storage)
@@ -301,6 +308,17 @@ def _create_study(key: str, number: int, storage: optuna.storages.RDBStorage) ->
         )
     except optuna.exceptions.DuplicatedStudyError:
         return _create_study(key, number + 1, storage)
+
+
+def _go_on_with_unfinished(study: optuna.Study, folder: Path) -> None:
+    """Ask for the trials that were cut off once more, each with the state that it left."""
+    waiting = study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+    taken = {trial.user_attrs.get(UNFINISHED) for trial in waiting}
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.FAIL,)):
+        name = trial.user_attrs.get(UNFINISHED)
+        if name and name not in taken and (folder / name).exists():
+            study.enqueue_trial(trial.params, user_attrs={UNFINISHED: name})
+            taken.add(name)
 
 
 def _try_config_first(study: optuna.Study, config: Config) -> None:

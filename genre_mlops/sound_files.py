@@ -92,10 +92,15 @@ class SoundReader:
         """
         # What follows the last frame, such as a tag, is not for the decoder.
         n_left = max(0, self.file.frames - self._n_read)
+        # To convert samples of 16 bits, libsndfile would ask for the file in pieces of 8 KB.
+        is_short = self.file.subtype == "PCM_16"
         with self._with_reasons():
-            frames: NDArray[np.float32] = self.file.read(
-                min(n_frames, n_left), dtype="float32", always_2d=True
+            samples = self.file.read(
+                min(n_frames, n_left), dtype="int16" if is_short else "float32", always_2d=True
             )
+        frames: NDArray[np.float32] = samples
+        if is_short:
+            frames = np.multiply(samples, np.float32(1 / 32_768), dtype=np.float32)
         self._n_read += len(frames)
         self._read_s = self._n_read / max(1, self.file.samplerate)
         self._bytes.limit_s = _START_S + self._read_s / _LEAST_SPEED

@@ -2,9 +2,9 @@
 
 `<root>/<feature digest>-v<definition>/` holds the shards and their index (`genre_mlops.shards`). A
 spectrogram is looked up by its source's sha256: a file that is added, changed or moved costs
-itself, and no other is computed again. What cannot be used is remembered too. Shards are not
-merged, whatever their size: a look-up in a small one takes no longer, and processes that train may
-have them open.
+itself, and no other is computed again. What cannot be used is remembered too. Small shards, as come
+of few files, are not merged: a look-up in them takes a tenth of a millisecond instead of half of
+that, and processes that train may be about to open them.
 """
 
 import contextlib
@@ -24,6 +24,7 @@ from genre_mlops.domain import Mapper
 from genre_mlops.errors import AudioError
 from genre_mlops.files import make_writable, replacing
 from genre_mlops.logmel import DEFINITION, LogMel, mel_filters
+from genre_mlops.processes import quiet_stderr
 from genre_mlops.shards import (
     FILTERS,
     ShardIndex,
@@ -150,12 +151,13 @@ class FeatureStore:
         duration_s = sum(sources[sha256].duration_s for sha256 in missing)
         sample = missing[:_SAMPLE_FILES]
         sample_s = sum(sources[sha256].duration_s for sha256 in sample)
-        if not missing or sample_s > _SAMPLE_SHARE * duration_s:
+        if not sample_s or sample_s > _SAMPLE_SHARE * duration_s:
             return Estimate(len(missing), n_bytes, None)
         log_mel = LogMel(self.config, mel_filters(self.config))
         began_s = time.monotonic()
         for sha256 in sample:
-            with contextlib.suppress(AudioError):
+            # The mp3 decoder writes its warnings past Python.
+            with quiet_stderr(), contextlib.suppress(AudioError):
                 compute(log_mel, sources[sha256], sha256)
         cpu_s = (time.monotonic() - began_s) * duration_s / sample_s
         return Estimate(len(missing), n_bytes, cpu_s)

@@ -172,10 +172,14 @@ class _Draws:
 
     def beta(self, alpha: float) -> tf.Tensor:
         """Return numbers [shape=(n, 1)] of the beta distribution of alpha and alpha."""
-        one, other = (
-            tf.random.stateless_gamma((self.n, 1), self._next(), alpha) + 1e-7 for _ in range(2)
-        )
-        return one / (one + other)
+
+        def log_gamma() -> tf.Tensor:
+            # For a small alpha, float32 has no room for the number itself: G. Marsaglia and
+            # W. W. Tsang, "A simple method for generating gamma variables", 2000, section 6.
+            drawn = tf.random.stateless_gamma((self.n, 1), self._next(), alpha + 1)
+            return tf.math.log(drawn) + tf.math.log(self.uniform(1, low=1e-7)) / alpha
+
+        return tf.sigmoid(log_gamma() - log_gamma())
 
     def stretches(self, n_masks: int, size: int, share: float) -> tf.Tensor:
         """Return booleans [shape=(n, size)]: inside one of `n_masks` random stretches."""

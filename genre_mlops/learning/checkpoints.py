@@ -49,6 +49,9 @@ class Checkpoint:
     def __init__(self, path: Path) -> None:
         self._path = path
 
+    def __str__(self) -> str:
+        return str(self._path)
+
     def load(self) -> State | None:
         """Return the state, None where there is none that can be read."""
         try:
@@ -57,7 +60,7 @@ class Checkpoint:
                 return State(_several(arrays, "variable"), _several(arrays, "best"), lines)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
             _log.warning("%s: cannot be read, the training begins anew: %s", self._path, error)
             return None
 

@@ -83,10 +83,12 @@ class Learner:
             crops, labels = next(self._stream)
             waited_s += time.perf_counter() - asked
             self._step(crops, labels, tf.constant((self._seed, step), tf.int32))
+        # On a GPU, the steps have ended when their results are there.
+        loss, right = float(self._loss.result()), float(self._accuracy.result())
         took_s = time.perf_counter() - began
         return {
-            "train_loss": float(self._loss.result()),
-            "train_accuracy": float(self._accuracy.result()),
+            "train_loss": loss,
+            "train_accuracy": right,
             "input_wait_share": waited_s / took_s,
             "step_ms": 1e3 * took_s / n_steps,
         }
@@ -101,8 +103,11 @@ class Learner:
         Raises
         ------
         ValueError
-            It is of another network.
+            It is of another network; nothing is taken up then.
         """
+        shapes = [tuple(variable.shape) for variable in self._variables()]
+        if shapes != [value.shape for value in values]:
+            raise ValueError("its arrays have other shapes")
         for variable, value in zip(self._variables(), values, strict=True):
             variable.assign(value)
 

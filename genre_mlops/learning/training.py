@@ -1,5 +1,6 @@
 """Training one network on crops, judged by whole tracks after every epoch."""
 
+import logging
 import math
 import time
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from genre_mlops.learning.metrics import accuracy, log_loss
 from genre_mlops.learning.networks import describe
 from genre_mlops.segments import cut_segments, pool_segments
 
+_log = logging.getLogger(__name__)
 # One shape for every call: TensorFlow traces the network once.
 _EVALUATION_BATCH = 32
 
@@ -27,7 +29,7 @@ Report = Callable[[int, float], None]
 
 
 class TrainingDivergedError(GenreError):
-    """The weights ran off to infinity: the learning rate is too high for this data."""
+    """Losses or weights are no numbers: the learning rate may be too high for this data."""
 
 
 @dataclass(frozen=True)
@@ -123,12 +125,16 @@ def train(
         line = learner.run_epoch(epoch) | _judge(learner.averaged, validation)
         before_s = state.lines[-1]["elapsed_s"] if state.lines else 0.0
         line["elapsed_s"] = before_s + time.monotonic() - began
-        if not math.isfinite(line["train_loss"] + line.get("validation_loss", 0.0)):
-            raise TrainingDivergedError(f"training diverged in epoch {epoch + 1}")
+        variables = learner.variables()
+        # Pooling and rectifying hide what is not a number: the losses alone may look well.
+        if not all(np.isfinite(array).all() for array in [np.array([*line.values()]), *variables]):
+            raise TrainingDivergedError(
+                f"training diverged in epoch {epoch + 1}: try a lower training.learning_rate"
+            )
         lines = [*state.lines, line]
         is_best = _best(lines) == epoch
         weights = learner.averaged.get_weights() if is_best else state.best_weights
-        state = State(learner.variables(), weights, lines)
+        state = State(variables, weights, lines)
         if checkpoint:
             # Before anybody is told: whoever is may end it here.
             checkpoint.save(state)
@@ -186,7 +192,11 @@ def _take_up(learner: Learner, checkpoint: Checkpoint | None) -> State:
     state = checkpoint.load() if checkpoint else None
     if state is None:
         return State([], learner.averaged.get_weights(), [])
-    learner.put(state.variables)
+    try:
+        learner.put(state.variables)
+    except ValueError as error:
+        _log.warning("%s: is of another network, the training begins anew: %s", checkpoint, error)
+        return State([], learner.averaged.get_weights(), [])
     return state
 
 

@@ -265,6 +265,7 @@ def test_shards_that_are_gone_or_cut_short_are_built_again(
     assert 2 <= len(lost) < 7
     assert build(tmp_path, sources).n_built == len(lost)
     assert build(tmp_path, sources, never).n_reused == 7
+    assert all(map(len, FeatureStore(tmp_path / "f", CONFIG).sequence(list(sources))))
 
 
 def test_what_the_disk_has_no_room_for_is_not_begun(tmp_path: Path, sources: dict[str, Source]):
