@@ -1,4 +1,4 @@
-"""The whole line in one process: validate, features, train, register, package."""
+"""The whole line in one process: validate, features, baseline, train, register, package."""
 
 from genre_mlops import tracking
 from pipelines import baseline, features, package, register, train, validate

@@ -1,4 +1,4 @@
-"""Step 5: the champion becomes a BentoML model and a bento."""
+"""Step 6: the champion becomes a BentoML model and a bento."""
 
 import logging
 

@@ -1,4 +1,4 @@
-"""Step 4: measure the bundle once on the test tracks, register it, and let the gate decide."""
+"""Step 5: measure the bundle once on the test tracks, register it, and let the gate decide."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Step 3: search hyperparameters, each trial a nested run; the best becomes a bundle."""
+"""Step 4: search hyperparameters, each trial a nested run; the best becomes a bundle."""
 
 from pathlib import Path
 

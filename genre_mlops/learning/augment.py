@@ -124,7 +124,7 @@ class Augmenter:
         snr_db = config.noise_snr_db + _NOISE_RANGE_DB * draw.uniform(1, 1)
         power = 10 ** (S_db[:n_noisy] / 10)
         level = tf.reduce_mean(power, axis=(1, 2), keepdims=True) / 10 ** (snr_db / 10)
-        # The power of Gaussian noise in a band is exponentially distributed.
+        # The power of Gaussian noise in one bin is exponentially distributed; high bands hold many.
         noise = -tf.math.log(draw.uniform(*S_db.shape[1:], low=1e-6))
         noisy = (10 / math.log(10)) * tf.math.log(power + level * noise)
         return tf.concat([noisy, rest], axis=0)
