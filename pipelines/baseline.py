@@ -1,4 +1,4 @@
-"""Step 3, beside the network: what MFCC statistics and a support vector machine reach, and a warning."""
+"""Step 3, beside the network: what MFCC statistics + SVM reach, and a warning."""
 
 import logging
 
