@@ -35,6 +35,7 @@ from genre_mlops.datasets.folder import FolderDataset
 from genre_mlops.engine import Engine
 from genre_mlops.files import replacing
 from genre_mlops.learning.mfcc_svm import make_svm, mfcc_statistics
+from genre_mlops.learning.resampling import resampling
 from genre_mlops.splits import KFOLD, TEST, assign_splits
 from genre_mlops.store import FeatureStore, Source
 
@@ -88,7 +89,7 @@ class Trained:
     curve: list[tuple[float, float]]
 
 
-def open_music(source: Dataset, engine: Engine, keep: Path) -> Music:
+def open_music(source: Dataset, features: FeatureConfig, engine: Engine, keep: Path) -> Music:
     """Compute spectrograms and deal the tracks to folds."""
     source.prepare(engine.map, engine.progress)
     rows = [
@@ -110,7 +111,7 @@ def open_music(source: Dataset, engine: Engine, keep: Path) -> Music:
         row.sha256: Source(Path(row.path), soundfile.info(row.path).duration)
         for row in tracks.itertuples()
     }
-    report = FeatureStore(keep / "features", FeatureConfig()).build(sources, engine.map)
+    report = FeatureStore(keep / "features", features).build(sources, engine.map)
     if report.failures:
         raise SystemExit(f"no features: {report.failures}")
     return Music(tracks.assign(fold=fold), keep / "features", tuple(sorted(set(tracks["genre"]))))
@@ -198,11 +199,8 @@ def judge_baseline(music: Music, config: Config) -> NDArray[np.bool_]:
 
 def interval(values: NDArray[np.float64], groups: pd.Series) -> str:
     """Return mean and 95 % bootstrap interval of values by track, groups drawn whole."""
-    codes, names = pd.factorize(groups)
-    sums, counts = np.bincount(codes, values), np.bincount(codes)
-    drawn = np.random.default_rng(0).integers(len(names), size=(N_BOOTSTRAP, len(names)))
-    low, high = np.percentile(sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1), (2.5, 97.5))
-    return f"{values.mean():.3f} ({low:.3f} to {high:.3f})"
+    drawn = resampling(len(values), groups.to_numpy(), n_bootstrap=N_BOOTSTRAP, seed=0)
+    return str(drawn.ratio(values, np.ones(len(values))))
 
 
 def in_order(music: Music, folds: list[Trained]) -> NDArray[np.float64]:
@@ -264,7 +262,7 @@ def main() -> None:
     )
     with ProgressBars() as progress:
         engine = Engine(progress=progress)
-        music = open_music(source, engine, asked.keep)
+        music = open_music(source, base.features, engine, asked.keep)
         found = train_all(music, named, range(asked.seeds), asked.keep, engine)
     n_groups = music.tracks["split_group"].nunique()
     print(

@@ -11,7 +11,6 @@ peak, duration, roll-off and sha256. Prints medians and ratios, and the memory t
 import argparse
 import hashlib
 import os
-import resource
 import shutil
 import sys
 import tempfile
@@ -21,16 +20,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
-from benchmarks.cost import Cost, measure
+from benchmarks.cost import measure_part, peak_mb
 
 ROUNDS = 3
 PEER_TRACKS = 100
 HOUR_S = 3_600
-
-
-def own_part(*arguments: str) -> Cost:
-    """Measure a part of this module in a process of its own."""
-    return measure([sys.executable, "-m", "benchmarks.catalog", *arguments], listen=True)
 
 
 def build(music: str, cache: str) -> None:
@@ -73,10 +67,7 @@ def read(path: str) -> None:
 
     began = time.monotonic()
     reading = read_file(path)
-    # Kilobytes on Linux, bytes on macOS.
-    unit = 1e6 if sys.platform == "darwin" else 1e3
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
-    print(f"{peak_mb:.0f} {time.monotonic() - began:.1f} {reading.error}")
+    print(f"{peak_mb():.0f} {time.monotonic() - began:.1f} {reading.error}")
 
 
 def write_stereo(path: Path, duration_s: int) -> None:
@@ -98,7 +89,9 @@ def long_files() -> None:
             peaks, path = [], Path(folder, f"noise{suffix}")
             for duration_s in (30, HOUR_S):
                 write_stereo(path, duration_s)
-                peak_mb, wall_s, error = own_part("read", str(path)).said.split(maxsplit=2)
+                peak_mb, wall_s, error = measure_part(
+                    "benchmarks.catalog", "read", str(path)
+                ).said.split(maxsplit=2)
                 peaks.append(f"{duration_s} s: {peak_mb} MB in {wall_s} s, error {error}")
             path.unlink()
             print(f"44.1 kHz stereo {suffix}: {'; '.join(peaks)}")
@@ -133,9 +126,11 @@ def main() -> None:
         cache = music.parent / "cache"
         for _ in range(ROUNDS):
             shutil.rmtree(cache, ignore_errors=True)
-            first.append(own_part("build", str(music), str(cache)))
-            theirs.append(float(own_part("peer", str(music)).said) * asked.tracks)
-            again.append(own_part("build", str(music), str(cache)))
+            first.append(measure_part("benchmarks.catalog", "build", str(music), str(cache)))
+            theirs.append(
+                float(measure_part("benchmarks.catalog", "peer", str(music)).said) * asked.tracks
+            )
+            again.append(measure_part("benchmarks.catalog", "build", str(music), str(cache)))
     print(f"{asked.tracks} tracks of 30 s; {first[-1].said}; load {os.getloadavg()[0]:.1f}")
     for name, costs in (("empty cache", first), ("full cache", again)):
         print(

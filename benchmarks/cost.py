@@ -5,6 +5,7 @@ resident set sizes elsewhere, sampled fifty times a second.
 """
 
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -38,6 +39,13 @@ def memory_mb(process: psutil.Process) -> float:
     return total / 1e6
 
 
+def peak_mb() -> float:
+    """Return what this process held at most, in MB."""
+    # Kilobytes on Linux, bytes on macOS.
+    unit = 1e6 if sys.platform == "darwin" else 1e3
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+
+
 def measure(
     command: Sequence[str], env: Mapping[str, str] | None = None, *, listen: bool = False
 ) -> Cost:
@@ -60,3 +68,8 @@ def measure(
     used = after.children_user + after.children_system
     used -= before.children_user + before.children_system
     return Cost(time.monotonic() - began, used, peak, said.strip())
+
+
+def measure_part(module: str, *arguments: object) -> Cost:
+    """Run a part of a benchmark in a process of its own, and keep what it prints."""
+    return measure([sys.executable, "-m", module, *map(str, arguments)], listen=True)

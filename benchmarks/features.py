@@ -19,7 +19,6 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import argparse
-import resource
 import shutil
 import sys
 import tempfile
@@ -35,7 +34,7 @@ import psutil
 
 from benchmarks import logmel_peers
 from benchmarks.catalog import HOUR_S, demo_tracks, write_stereo
-from benchmarks.cost import Cost, measure
+from benchmarks.cost import measure_part, peak_mb
 from genre_mlops.config import FeatureConfig
 from genre_mlops.domain import Clip
 
@@ -45,12 +44,6 @@ if TYPE_CHECKING:
 LOGMEL_ROUNDS = 15
 DEMO_S = 30.0
 CONFIG = FeatureConfig()
-
-
-def own_part(*arguments: object) -> Cost:
-    """Measure a part of this module in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.features", *map(str, arguments)]
-    return measure(command, listen=True)
 
 
 def cpu_s() -> float:
@@ -155,10 +148,7 @@ def read(path: str) -> None:
 
     filters = np.zeros((CONFIG.n_mels, 1 + CONFIG.n_fft // 2), np.float32)
     found = read_spectrogram(Path(path), LogMel(CONFIG, filters), dtype=np.float16)
-    # Kilobytes on Linux, bytes on macOS.
-    unit = 1e6 if sys.platform == "darwin" else 1e3
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
-    print(f"peak {peak_mb:.0f} MB, of which the spectrogram is {found.S_db.nbytes / 1e6:.1f} MB")
+    print(f"peak {peak_mb():.0f} MB, of which the spectrogram is {found.S_db.nbytes / 1e6:.1f} MB")
 
 
 def logmel_alone() -> None:
@@ -202,7 +192,9 @@ def files_to_files(music: Path, n_tracks: int, n_rounds: int) -> None:
         for name, (part, workers) in parts.items():
             out = music.parent / "out"
             shutil.rmtree(out, ignore_errors=True)
-            wall, cpu = map(float, own_part(part, music, out, workers).said.split())
+            wall, cpu = map(
+                float, measure_part("benchmarks.features", part, music, out, workers).said.split()
+            )
             walls[name].append(wall)
             cpus[name].append(cpu)
     print(f"{n_tracks} tracks of 30 s, load {os.getloadavg()[0]:.1f}, {cores} cores")
@@ -227,8 +219,8 @@ def _ratio(costs: dict[str, list[float]], name: str, to: str) -> float:
 def unchanged(music: Path, n_tracks: int, n_rounds: int) -> None:
     """Print what a run costs that finds all as it was."""
     out = music.parent / "again"
-    own_part("again", music, out)
-    costs = [own_part("again", music, out) for _ in range(n_rounds)]
+    measure_part("benchmarks.features", "again", music, out)
+    costs = [measure_part("benchmarks.features", "again", music, out) for _ in range(n_rounds)]
     print(
         f"{n_tracks} tracks again, unchanged: {median(c.wall_s for c in costs):.2f} s wall with "
         f"interpreter and imports; {costs[-1].said.replace('reused,', 'reused, the store alone')} s"
@@ -241,7 +233,8 @@ def long_files() -> None:
         path = Path(folder, "noise.wav")
         for duration_s in (30, HOUR_S):
             write_stereo(path, duration_s)
-            print(f"44.1 kHz stereo, {duration_s} s: {own_part('read', path).said}")
+            cost = measure_part("benchmarks.features", "read", path)
+            print(f"44.1 kHz stereo, {duration_s} s: {cost.said}")
 
 
 def main() -> None:
@@ -252,7 +245,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     asked = parser.parse_args()
     # In a process of its own too: what it loads would count as the memory of those that follow.
-    print(own_part("logmel").said)
+    print(measure_part("benchmarks.features", "logmel").said)
     with demo_tracks(asked.tracks, asked.music) as music:
         files_to_files(music, asked.tracks, asked.rounds)
         unchanged(music, asked.tracks, asked.rounds)

@@ -10,7 +10,6 @@ which our network waited for its input: medians, and ratios.
 
 import argparse
 import os
-import resource
 import sys
 from pathlib import Path
 from statistics import median
@@ -20,7 +19,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 import pandas as pd
 
-from benchmarks.cost import measure
+from benchmarks.cost import measure_part, peak_mb
 
 ROUNDS, EPOCHS = 5, 3
 VALIDATION_SHARE = 0.1
@@ -29,13 +28,14 @@ VALIDATION_SHARE = 0.1
 def prepare(keep: Path, n_tracks: int) -> None:
     """Render tracks, compute their spectrograms, and write a table of them."""
     from benchmarks.accuracy import open_music
+    from genre_mlops.config import FeatureConfig
     from genre_mlops.console import ProgressBars
     from genre_mlops.datasets.demo import DemoDataset
     from genre_mlops.engine import Engine, stop_workers
 
     with ProgressBars() as progress:
         source = DemoDataset(keep / "datasets", n_tracks=n_tracks)
-        music = open_music(source, Engine(progress=progress), keep)
+        music = open_music(source, FeatureConfig(), Engine(progress=progress), keep)
         stop_workers()
     # In the order of their making, in which the genres take turns.
     tracks = music.tracks.sort_values("path", key=lambda paths: paths.str[-8:-4])
@@ -108,10 +108,7 @@ def notebook(keep: str, n_tracks: str) -> None:
 
 
 def _say(example_ms: float, wait: float) -> None:
-    # Kilobytes on Linux, bytes on macOS.
-    unit = 1e6 if sys.platform == "darwin" else 1e3
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
-    print(peak_mb, example_ms, wait)
+    print(peak_mb(), example_ms, wait)
 
 
 def main() -> None:
@@ -127,16 +124,16 @@ def main() -> None:
     for _ in range(asked.rounds):
         for size in sizes:
             for who in ("ours", "notebook"):
-                command = [sys.executable, "-m", "benchmarks.training", who, str(asked.keep)]
-                said = measure([*command, str(size)], listen=True).said.splitlines()[-1]
+                cost = measure_part("benchmarks.training", who, asked.keep, size)
+                said = cost.said.splitlines()[-1]
                 found.setdefault((who, size), []).append([float(x) for x in said.split()])
     middle = {
         key: [median(values) for values in zip(*rows, strict=True)] for key, rows in found.items()
     }
     print(f"synthetic demo music; {asked.rounds} rounds; load {os.getloadavg()[0]:.1f}")
-    for (who, size), (peak_mb, example_ms, wait) in sorted(middle.items()):
+    for (who, size), (most_mb, example_ms, wait) in sorted(middle.items()):
         waits = "" if np.isnan(wait) else f", waits for input {wait:.1%} of the time"
-        print(f"{who}, {size} tracks: peak {peak_mb:.0f} MB, {example_ms:.2f} ms an example{waits}")
+        print(f"{who}, {size} tracks: peak {most_mb:.0f} MB, {example_ms:.2f} ms an example{waits}")
     for who in ("ours", "notebook"):
         more_mb = middle[who, sizes[1]][0] - middle[who, sizes[0]][0]
         print(f"{who}: {more_mb:+.0f} MB from {sizes[0]} to {sizes[1]} tracks")

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,7 +64,8 @@ def on_cluster(
         several workers.
     """
     with _connected(address, shared, WORKERS_S) as client:
-        yield from _run(client, address, function, items, workers)
+        check_workers = partial(_check_workers, client, address, shared)
+        yield from _run(client, function, items, workers, check_workers)
 
 
 def count_workers(address: str, shared: Path | None = None, *, patience_s: float = 0.0) -> int:
@@ -84,7 +86,7 @@ def count_workers(address: str, shared: Path | None = None, *, patience_s: float
         It cannot be reached, has no workers or unfit ones.
     """
     with _connected(address, shared, patience_s) as client:
-        return _count(client, address)
+        return len(_workers(client, address))
 
 
 @contextmanager
@@ -110,7 +112,7 @@ def _connected(address: str, shared: Path | None, patience_s: float) -> Iterator
 
 def _await_a_worker(client: "Client", address: str, patience_s: float) -> None:
     deadline = time.monotonic() + patience_s
-    while not _count(client, address):
+    while not _workers(client, address):
         left_s = deadline - time.monotonic()
         if left_s <= 0:
             raise GenreError(
@@ -153,17 +155,23 @@ def _python() -> str:
 
 def _run(
     client: "Client",
-    address: str,
     function: Callable[[ITEM], RESULT],
     items: Iterable[ITEM],
     workers: int,
+    check_workers: Callable[[], None],
 ) -> Iterator[RESULT]:
-    left = iter(items)
+    left, address = iter(items), client.scheduler.address
+    checked = _workers(client, address)
     running: dict[Future, ITEM] = {}
     try:
         while True:
+            there = _workers(client, address)
+            if not there <= checked:
+                # Some have joined since.
+                check_workers()
+                checked |= there
             # Not all at once: with each item goes the function, and what is bound to it.
-            n_workers = max(1, _count(client, address))
+            n_workers = max(1, len(there))
             n_free = min(workers or n_workers, n_workers) - len(running)
             for item in islice(left, max(0, n_free)):
                 running[client.submit(function, item, pure=False)] = item
@@ -204,9 +212,9 @@ def _result(future: "Future", item: ITEM) -> Any:
         ) from error
 
 
-def _count(client: "Client", address: str) -> int:
+def _workers(client: "Client", address: str) -> set[str]:
     try:
-        return len(client.nthreads())
+        return set(client.nthreads())
     except OSError as error:
         raise _gone(address) from error
 

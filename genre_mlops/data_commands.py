@@ -158,7 +158,10 @@ def verify_features(
     with exit_codes(), _at_work() as engine:
         config = _config(source, overrides)
         dataset, listing = _open_here(source, engine, config)
-        usable = inspect_listing(listing, config, cache=_cache(), run=engine.map).usable
+        found = inspect_listing(listing, config, cache=_cache(), run=engine.map)
+        if found.refusals:
+            raise DataError("\n".join([f"{dataset.name} is refused", *found.refusal()]))
+        usable = found.usable
         contents = zip(usable["sha256"], map(Path, usable["path"]), strict=True)
         tracks = dict(zip(usable.index, map(Content._make, contents), strict=True))
         store = FeatureStore(_settings().workspace / "features", config.features)

@@ -21,7 +21,7 @@ _WIDTH, _HEIGHT = 7.0, 4.4
 _MOST_NUMBERED = 30
 
 
-def test_pictures(judged: Judged) -> dict[str, Figure]:
+def pictures_of(judged: Judged) -> dict[str, Figure]:
     """Draw all that is known of the test tracks.
 
     Parameters

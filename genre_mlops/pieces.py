@@ -133,7 +133,10 @@ class PieceTable:
                         if any(taken):
                             rows = file.read_row_group(group, columns)
                             yield rows.filter(pa.array(taken, pa.bool_()))
-            except FileNotFoundError:
-                raise
-            except (OSError, ValueError, pa.ArrowException):
+            except OSError as error:
+                # Arrow's own come without a number. One of the system says nothing of what is in
+                # the piece: taken for empty, it would be made anew, and what it names be removed.
+                if error.errno is not None:
+                    raise
+            except (ValueError, pa.ArrowException):
                 continue

@@ -147,6 +147,10 @@ def build_shard(
             except AudioError as error:
                 failures[str(source.path)] = error.reason
                 rows.append(Row(sha256, error=error.reason))
+            except Exception as error:
+                # Memory is short, or the mistake is ours: the other files are computed.
+                fault = f"cannot be computed now: {type(error).__name__}: {error}; run again"
+                failures[str(source.path)] = fault
     return Built(rows + _write(folder, spectrograms), failures)
 
 

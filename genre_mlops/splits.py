@@ -12,7 +12,9 @@ from genre_mlops.joined import smallest_joined
 from genre_mlops.wording import did_you_mean
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
 TRAIN, VALIDATION, TEST = SPLITS = ("train", "validation", "test")
 AUTO = "auto"
@@ -78,6 +80,27 @@ def join_groups(
     # Sorted keys: the smallest number is that of the smallest key.
     smallest = smallest_joined(len(keys), np.concatenate(one), np.concatenate(other))
     return pd.Series(np.asarray(keys)[smallest[codes]], own.index, name="split_group", dtype=object)
+
+
+def groups_of(tracks: "pd.DataFrame") -> "NDArray[np.int64]":
+    """Return for each track a number, equal for those of one group, one artist or one recording.
+
+    What belongs together is no independent witness: figures are resampled over these. They join
+    artists also where the splits did not.
+
+    Parameters
+    ----------
+    tracks : DataFrame
+        With `group`, `sha256` and `split_group`.
+
+    Returns
+    -------
+    ndarray [shape=(n_tracks,), dtype=int64]
+        From 0 on.
+    """
+    import numpy as np
+
+    return np.unique(join_groups(tracks, [tracks["split_group"]]), return_inverse=True)[1]
 
 
 def assign_splits(

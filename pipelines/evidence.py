@@ -2,7 +2,7 @@
 
 from genre_mlops import tracking
 from genre_mlops.learning.judged import Judged
-from genre_mlops.pictures import test_pictures
+from genre_mlops.pictures import pictures_of
 
 
 def log_judged(judged: Judged) -> None:
@@ -11,5 +11,5 @@ def log_judged(judged: Judged) -> None:
     tracking.describe(judged.markdown())
     for name, table in judged.tables().items():
         tracking.log_table(table, f"test/{name}.json")
-    for name, picture in test_pictures(judged).items():
+    for name, picture in pictures_of(judged).items():
         tracking.log_figure(picture, f"test/{name}.png")

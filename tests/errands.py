@@ -10,11 +10,6 @@ def square(x: int) -> int:
     return x * x
 
 
-def pid(x: int) -> int:
-    time.sleep(0.2)
-    return os.getpid()
-
-
 def begin_and_end(x: int) -> tuple[float, float]:
     began = time.monotonic()
     time.sleep(0.1)

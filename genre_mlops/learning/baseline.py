@@ -16,7 +16,7 @@ from genre_mlops.config import BaselineConfig, Config
 from genre_mlops.learning.metrics import evaluate
 from genre_mlops.learning.mfcc_svm import make_svm, mfcc_statistics
 from genre_mlops.learning.resampling import Estimate
-from genre_mlops.splits import TEST, TRAIN, VALIDATION
+from genre_mlops.splits import TEST, TRAIN, VALIDATION, groups_of
 from genre_mlops.store import FeatureStore
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ def fit_and_score(
     Parameters
     ----------
     catalog : DataFrame
-        With `sha256`, `genre`, `split` and `split_group`.
+        With `sha256`, `genre`, `group`, `split` and `split_group`.
     store : FeatureStore
         Holds every sha256 of the catalog; no audio is read.
     genres : tuple of str
@@ -197,7 +197,7 @@ def fit_and_score(
             genres,
             n_bootstrap=config.evaluation.n_bootstrap,
             seed=config.seed,
-            groups=tracks["split_group"].to_numpy(),
+            groups=groups_of(tracks),
         )
         scores[split] = Floor(len(tracks), found.accuracy, found.macro_f1, found.resampled)
     warning = compare_segment_splits(catalog, store, genres, config)
@@ -231,7 +231,7 @@ def compare_segment_splits(
         track += [i] * len(segments)
     examples, tracks = np.stack(rows), heard.iloc[track]
     labels = _labels(tracks, genres)
-    groups = np.unique(tracks["split_group"].astype(str), return_inverse=True)[1]
+    groups = np.unique(groups_of(heard)[track], return_inverse=True)[1]
     by_segment, by_group = (
         _cross_validated(examples, labels, _deal(units, labels, rng), config.baseline)
         for units in (np.arange(len(rows)), groups)

@@ -40,11 +40,6 @@ class Calibration:
     coverage: float
     accuracy: float | None
 
-    def figures(self) -> dict[str, float]:
-        """Return the figures by name, as they are logged; accuracy only where there is one."""
-        named = vars(self).items()
-        return {name: value for name, value in named if value is not None}
-
 
 @dataclass(frozen=True, eq=False)
 class Curve:

@@ -17,7 +17,7 @@ from genre_mlops.learning.metrics import evaluate
 from genre_mlops.learning.resampling import resampling
 from genre_mlops.learning.robustness import Change, Unchanged, judge_changed
 from genre_mlops.processes import quiet_stderr
-from genre_mlops.splits import TEST, join_groups, test_digest
+from genre_mlops.splits import TEST, groups_of, test_digest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,14 +82,6 @@ def judge_bundle(
             run=run,
         )
     return Judged(info, tracks, test_digest(catalog), probabilities, found, sure, robustness)
-
-
-def groups_of(tracks: "pd.DataFrame") -> NDArray[np.int64]:
-    """Return which tracks belong together, as numbers: by group, and what one split must hold.
-
-    Tracks of one artist, or copies of one recording, are no independent witnesses.
-    """
-    return np.unique(join_groups(tracks, [tracks["split_group"]]), return_inverse=True)[1]
 
 
 def unseen_tests(catalog: "pd.DataFrame", folder: Path) -> "pd.Index[str]":

@@ -222,6 +222,9 @@ def test_features_are_compared_with_their_files(music: Path, workspace: Path):
     files = [path for path in music.rglob("*.*") if path.is_file()]
     sources = {hashlib.sha256(p.read_bytes()).hexdigest(): Source(p, 4.0) for p in files}
     store.build(sources, sequential)
+    strict = ("--set", "quality.min_duration_s=60")
+    refused = data("verify-features", music, *strict, exit_code=3).stderr
+    assert "music is refused" in refused
     told = data("verify-features", music, *settings, "--sample", "5").stdout
     assert "8 tracks, 0 missing, 0 damaged; 5 recomputed: 5 identical, 0 different" in told
     (digest,) = [sha256 for sha256, (path, *_) in sources.items() if path.match("hum/0.wav")]

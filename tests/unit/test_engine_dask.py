@@ -213,6 +213,16 @@ def test_a_cluster_that_is_of_no_use_is_said(
                 next(stream)
 
 
+def test_an_unfit_worker_that_joins_later_is_refused(tmp_path: Path):
+    with scheduler(tmp_path) as (address, _), worker(tmp_path):
+        engine = Engine(dask=address, shared=tmp_path)
+        found = engine.stream(errands.square, iter(range(10**6)))
+        assert next(found) == 0
+        with worker(tmp_path, n_threads=3), pytest.raises(GenreError, match="does 3 tasks at a ti"):
+            for _ in found:
+                pass
+
+
 def test_the_address_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("GENRE_DASK", raising=False)
     assert Settings().dask == ""

@@ -1,3 +1,4 @@
+import errno
 from pathlib import Path
 
 import pyarrow as pa
@@ -113,3 +114,17 @@ def test_another_process_may_merge_meanwhile(tmp_path: Path, monkeypatch: pytest
         theirs.append(rows(theirs, {f"k{i}": 10 + i}))
     mine.tidy()
     assert held(mine) == {"k0": 10, "k1": 11, "k2": 12}
+
+
+def test_a_disc_that_fails_is_no_empty_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    table = PieceTable(tmp_path, "numbers", TYPES)
+    table.append(rows(table, {"a": 1}))
+
+    def fails(*args: object, **how: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as disc:
+        disc.setattr("pyarrow.parquet.ParquetFile", fails)
+        with pytest.raises(OSError, match="Input/output error"):
+            table.read()
+    assert held(table) == {"a": 1}

@@ -22,6 +22,7 @@ from genre_mlops.errors import DataError, GenreError
 from genre_mlops.logmel import LogMel, mel_filters
 from genre_mlops.readings import State, file_state
 from genre_mlops.shards import Row, as_table, index_table
+from genre_mlops.spectrograms import read_spectrogram
 from genre_mlops.store import FeatureStore, Source
 from tests.music import write_tune
 
@@ -330,3 +331,22 @@ def test_memory_does_not_grow_with_what_was_read(tmp_path: Path):
         assert S_db[::50].sum() == 0  # touches every page
         most = max(most, psutil.Process().memory_info().rss)
     assert 50e6 < most - before < 200e6
+
+
+def test_what_is_not_the_files_fault_costs_one_file_and_is_not_remembered(
+    tmp_path: Path, sources: dict[str, Source], monkeypatch: pytest.MonkeyPatch
+):
+    unlucky = str(next(iter(sources.values())).path)
+
+    def short_of_memory(source: Path, *args: object, **how: object):
+        if str(source) == unlucky:
+            raise MemoryError
+        return read_spectrogram(source, *args, **how)
+
+    with monkeypatch.context() as machine:
+        machine.setattr("genre_mlops.shards.read_spectrogram", short_of_memory)
+        report = build(tmp_path, sources)
+    assert list(report.failures) == [unlucky]
+    assert "cannot be computed now: MemoryError" in report.failures[unlucky]
+    again = build(tmp_path, sources)
+    assert (again.n_built, again.n_reused, again.failures) == (1, len(sources) - 1, {})

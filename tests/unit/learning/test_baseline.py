@@ -95,7 +95,7 @@ def make(root: Path, *, genre_db: float, artist_db: float) -> Made:
                 sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
                 rows.append((str(path), sha256, genre, split, f"{genre} artist {artist}"))
     columns = ["path", "sha256", "genre", "split", "split_group"]
-    catalog = pd.DataFrame(rows, columns=columns)
+    catalog = pd.DataFrame(rows, columns=columns).assign(group=lambda made: made["split_group"])
     return catalog, make_store(root / "features", CONFIG.features, catalog)
 
 

@@ -10,8 +10,9 @@ from genre_mlops import pictures
 from genre_mlops.config import Config
 from genre_mlops.domain import sequential
 from genre_mlops.learning.bundle import Bundle
-from genre_mlops.learning.evaluation import groups_of, judge_bundle
+from genre_mlops.learning.evaluation import judge_bundle
 from genre_mlops.learning.judged import Judged
+from genre_mlops.splits import groups_of
 from tests.music import write_tune
 from tests.service.conftest import GENRES, make_bundle
 
@@ -144,7 +145,7 @@ def test_tables_are_of_the_same_tracks(judged: Judged):
 def test_every_picture_is_drawn_white_and_says_synthetic(judged: Judged, tmp_path: Path):
     from matplotlib.image import imread
 
-    drawn = pictures.test_pictures(judged)
+    drawn = pictures.pictures_of(judged)
     assert list(drawn) == ["confusion", "per_genre", "reliability", "abstention", "robustness"]
     for name, figure in drawn.items():
         assert "(synthetic)" in figure.axes[0].get_title(loc="left"), name
@@ -156,7 +157,7 @@ def test_every_picture_is_drawn_white_and_says_synthetic(judged: Judged, tmp_pat
 
 
 def test_pictures_show_the_figures(judged: Judged):
-    drawn = pictures.test_pictures(judged)
+    drawn = pictures.pictures_of(judged)
     bars = drawn["robustness"].axes[0].patches
     assert [bar.get_width() for bar in bars] == [c.accuracy.value for c in judged.robustness]
     bars = drawn["per_genre"].axes[0].patches
