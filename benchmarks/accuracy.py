@@ -42,7 +42,7 @@ from genre_mlops.store import FeatureStore, Source
 N_FOLDS, N_BOOTSTRAP = 5, 5_000
 # Of the epochs, those after which the held-out tracks are judged; only the last one decides.
 N_LOOKS = 15
-NETWORKS = {"cnn2d": "network.kind=cnn2d", "cnn1d": "network.kind=cnn1d"}
+NETWORKS = {kind: f"network.kind={kind}" for kind in ("cnn1d", "cnn2d", "cnn1d+cnn2d")}
 ABLATIONS = {
     "all changes": "",
     "no gain": "augment.gain_db=0",

@@ -84,7 +84,7 @@ def notebook(keep: str, n_tracks: str) -> None:
 
     from genre_mlops.config import Config, FeatureConfig
     from genre_mlops.learning.backend import keras
-    from genre_mlops.learning.networks import build_network
+    from genre_mlops.learning.networks import average_networks, build_networks
     from genre_mlops.segments import cut_segments
     from genre_mlops.store import FeatureStore
 
@@ -94,7 +94,9 @@ def notebook(keep: str, n_tracks: str) -> None:
     segments = np.concatenate(cut)
     labels = np.repeat(np.array(learnt["genre"].map(genres.index)), [len(c) for c in cut])
     del cut
-    network = build_network(config.network, config.features, n_genres=len(genres))
+    network = average_networks(
+        build_networks(config.network, config.features, n_genres=len(genres))
+    )
     network.compile(optimizer=keras.optimizers.AdamW(), loss="sparse_categorical_crossentropy")
     # As many examples an epoch as ours sees.
     size = config.training.batch_size

@@ -134,27 +134,56 @@ class FeatureConfig(Section):
         return self
 
 
+class ConvolutionConfig(Section):
+    """The sizes of one kind of network."""
+
+    input_pool: Annotated[int, Field(ge=1, le=8)]
+    """Frames (and for cnn2d, mel bands) averaged before the first block."""
+    filters: Annotated[int, Field(ge=2, le=1_024)]
+    """Of the first block; each block has twice those of the one before."""
+    n_blocks: Annotated[int, Field(ge=1, le=8)]
+    kernel_size: Annotated[int, Field(ge=1, le=31)]
+    pool_size: Annotated[int, Field(ge=1, le=8)] = 2
+    """Maximum over this many frames (and bands) in each block."""
+
+
+class Cnn1dConfig(ConvolutionConfig):
+    """Convolution over time, with the mel bands as channels."""
+
+    input_pool: Annotated[int, Field(ge=1, le=8)] = 1
+    filters: Annotated[int, Field(ge=2, le=1_024)] = 64
+    n_blocks: Annotated[int, Field(ge=1, le=8)] = 3
+    kernel_size: Annotated[int, Field(ge=1, le=31)] = 5
+
+
+class Cnn2dConfig(ConvolutionConfig):
+    """Convolution over time and frequency."""
+
+    input_pool: Annotated[int, Field(ge=1, le=8)] = 2
+    filters: Annotated[int, Field(ge=2, le=1_024)] = 16
+    n_blocks: Annotated[int, Field(ge=1, le=8)] = 4
+    kernel_size: Annotated[int, Field(ge=1, le=31)] = 3
+
+
 class NetworkConfig(Section):
     """The convolutional network: which one, and its sizes."""
 
-    kind: Literal["cnn2d", "cnn1d"] = "cnn2d"
-    """Convolution over time and frequency, or over time with mel bands as channels."""
+    kind: Literal["cnn1d", "cnn2d", "cnn1d+cnn2d"] = "cnn1d+cnn2d"
+    """Which convolution; with +, one network of each, trained side by side and averaged."""
     segment_frames: Annotated[int, Field(ge=32, le=8_192)] = 256
     centre_db: Annotated[float, Field(ge=-200, le=0)] = -60.0
     """Log-mel of music lies around it, give or take `spread_db`: the network sees about -1 to 1."""
     spread_db: Annotated[float, Field(gt=0, le=200)] = 20.0
-    input_pool: Annotated[int, Field(ge=1, le=8)] = 2
-    """Frames (and for cnn2d, mel bands) averaged before the first block."""
-    filters: Annotated[int, Field(ge=2, le=1_024)] = 16
-    """Of the first block; each block has twice those of the one before."""
-    n_blocks: Annotated[int, Field(ge=1, le=8)] = 4
-    kernel_size: Annotated[int, Field(ge=1, le=31)] = 3
-    pool_size: Annotated[int, Field(ge=1, le=8)] = 2
-    """Maximum over this many frames (and bands) in each block."""
+    cnn1d: Cnn1dConfig = Cnn1dConfig()
+    cnn2d: Cnn2dConfig = Cnn2dConfig()
     norm_momentum: Share = 0.9
     """Memory of batch normalisation's statistics."""
     dense_units: Annotated[int, Field(ge=4, le=4_096)] = 64
     dropout: Share = 0.3
+
+    def kinds(self) -> list[Literal["cnn1d", "cnn2d"]]:
+        """Return the kinds of network that are averaged, or the one there is."""
+        return [kind for kind in ("cnn1d", "cnn2d") if kind in self.kind]
 
 
 class AugmentConfig(Section):
@@ -195,7 +224,7 @@ class TrainingConfig(Section):
     crops_per_track: Count = 4
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 3e-3
     warmup_share: Share = 0.1
-    weight_decay: Annotated[float, Field(ge=0, le=1)] = 1e-2
+    weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.3
     label_smoothing: Share = 0.1
     ema_epochs: Annotated[float, Field(ge=0, le=1_000)] = 4.0
     """Memory of the averaged weights, which are judged and kept; 0: they are not averaged."""

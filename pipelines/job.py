@@ -116,7 +116,7 @@ def start(step: str, line: Callable[[Job], Any]) -> None:
     def command(
         dataset: Annotated[str, typer.Option(help="a source, a folder or a table")] = "",
         split: Annotated[str, typer.Option(help="grouped, kfold, or one the source brings")] = "",
-        network: Annotated[str, typer.Option(help="cnn2d or cnn1d")] = "",
+        network: Annotated[str, typer.Option(help="cnn1d, cnn2d or cnn1d+cnn2d")] = "",
         trials: Annotated[str, typer.Option(help="trials of the search")] = "",
         epochs: Annotated[str, typer.Option(help="epochs of a trial, at the most")] = "",
         workers: Annotated[str, typer.Option(help="trials at the same time")] = "",

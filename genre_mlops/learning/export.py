@@ -24,7 +24,7 @@ def write_bundle(
     folder : Path
         Made anew; an older one of that name is dropped once the new one is whole.
     network : keras.Model
-        From `build_network`, trained.
+        From `build_networks` or `average_networks`, trained.
     info : BundleInfo
         Its sha256 are filled in.
     seen : iterable of str

@@ -9,7 +9,7 @@ from genre_mlops.config import Config, TrainingConfig
 from genre_mlops.learning.augment import Augmenter
 from genre_mlops.learning.backend import keras, tf
 from genre_mlops.learning.batches import CropBatches, TrackSet
-from genre_mlops.learning.networks import build_network
+from genre_mlops.learning.networks import average_networks, build_networks
 
 # From this compute capability on, GPUs multiply bfloat16 several times as fast as float32.
 _BFLOAT16_GPU = (8, 0)
@@ -36,8 +36,9 @@ class Learner:
     def __init__(self, config: Config, tracks: TrackSet, *, n_genres: int) -> None:
         sizes = (config.network, config.features)
         policy = "mixed_bfloat16" if _takes_bfloat16(config.training) else "float32"
-        self._network = build_network(*sizes, n_genres=n_genres, policy=policy)
-        self.averaged = build_network(*sizes, n_genres=n_genres)
+        self._members = build_networks(*sizes, n_genres=n_genres, policy=policy)
+        self._network = average_networks(self._members)
+        self.averaged = average_networks(build_networks(*sizes, n_genres=n_genres))
         self.averaged.set_weights(self._network.get_weights())
         self._config, self._seed = config.training, config.seed
         frames = config.network.segment_frames
@@ -117,10 +118,10 @@ class Learner:
     def _learn(self, crops: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor) -> None:
         segments, labels = self._augment(tf.cast(crops, tf.float32), labels, seed)
         with tf.GradientTape() as tape:
-            probabilities = self._network(segments, training=True)
-            losses = keras.losses.categorical_crossentropy(
-                labels, probabilities, label_smoothing=self._config.label_smoothing
-            )
+            # Each member learns for itself: were it their average that learns, they would lean on
+            # each other and grow alike.
+            told = [member(segments, training=True) for member in self._members]
+            losses = tf.add_n([self._loss_of(labels, probabilities) for probabilities in told])
             loss = tf.reduce_mean(losses)
         learnt = self._network.trainable_variables
         self._optimizer.apply(tape.gradient(loss, learnt), learnt)
@@ -129,9 +130,14 @@ class Learner:
         momentum = tf.minimum(self._momentum, age / (10 + age))
         for kept, now in zip(self.averaged.weights, self._network.weights, strict=True):
             kept.assign(momentum * kept + (1 - momentum) * now)
-        self._loss.update_state(losses)
-        right = tf.argmax(probabilities, axis=1) == tf.argmax(labels, axis=1)
+        self._loss.update_state(losses / len(told))
+        right = tf.argmax(tf.add_n(told), axis=1) == tf.argmax(labels, axis=1)
         self._accuracy.update_state(tf.cast(right, tf.float32))
+
+    def _loss_of(self, labels: tf.Tensor, probabilities: tf.Tensor) -> tf.Tensor:
+        return keras.losses.categorical_crossentropy(
+            labels, probabilities, label_smoothing=self._config.label_smoothing
+        )
 
 
 def _takes_bfloat16(config: TrainingConfig) -> bool:

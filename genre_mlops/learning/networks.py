@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from genre_mlops.config import FeatureConfig, NetworkConfig
+from genre_mlops.config import ConvolutionConfig, FeatureConfig, NetworkConfig
 from genre_mlops.files import replacing
 from genre_mlops.learning.backend import keras
 
@@ -15,20 +15,21 @@ _AVERAGE = {"cnn1d": layers.AveragePooling1D, "cnn2d": layers.AveragePooling2D}
 _MAXIMUM = {"cnn1d": layers.MaxPooling1D, "cnn2d": layers.MaxPooling2D}
 
 
-def build_network(
+def build_networks(
     config: NetworkConfig, features: FeatureConfig, *, n_genres: int, policy: str = "float32"
-) -> keras.Model:
-    """Build a network: blocks of convolution, statistics of what they find, and a head.
+) -> list[keras.Model]:
+    """Build the networks that `config.kind` names, one of each kind.
 
-    `cnn2d` convolves over time and frequency, `cnn1d` over time with the mel bands as channels.
-    Each block is convolution, max pooling, batch normalisation and ReLU, with twice the filters of
-    the block before. The mean and the maximum of the last block over time go through one dense
-    layer to a softmax.
+    Each is blocks of convolution, statistics of what they find, and a head. `cnn2d` convolves over
+    time and frequency, `cnn1d` over time with the mel bands as channels. Each block is
+    convolution, max pooling, batch normalisation and ReLU, with twice the filters of the block
+    before. The mean and the maximum of the last block over time go through one dense layer to a
+    softmax.
 
     Parameters
     ----------
     config : NetworkConfig
-        Which network, and its sizes.
+        Which networks, and their sizes.
     features : FeatureConfig
         Names `n_mels`.
     n_genres : int
@@ -38,31 +39,12 @@ def build_network(
 
     Returns
     -------
-    keras.Model
+    list of keras.Model
         Input `segments` (batch, segment_frames, n_mels) float32 in dB; output
         (batch, n_genres) float32 probabilities. Not compiled.
     """
     with _dtype_policy(policy):
-        segments = keras.Input((config.segment_frames, features.n_mels), name="segments")
-        x = layers.Rescaling(1 / config.spread_db, -config.centre_db / config.spread_db)(segments)
-        if config.kind == "cnn2d":
-            x = layers.Reshape((config.segment_frames, features.n_mels, 1))(x)
-        if config.input_pool > 1:
-            # For cnn2d, half the resolution each way costs little accuracy and saves 3/4 of work.
-            x = _AVERAGE[config.kind](config.input_pool, padding="same")(x)
-        for i in range(config.n_blocks):
-            x = _block(x, config, filters=config.filters * 2**i)
-        if config.kind == "cnn2d":
-            # Where in frequency something was found matters; when, does not.
-            n_frames, n_bands, n_filters = x.shape[1:]
-            x = layers.Reshape((n_frames, n_bands * n_filters))(x)
-        over_time = (layers.GlobalAveragePooling1D(), layers.GlobalMaxPooling1D())
-        x = layers.Concatenate()([pool(x) for pool in over_time])
-        x = layers.Dropout(config.dropout)(x)
-        x = layers.Dense(config.dense_units, activation="relu")(x)
-        x = layers.Dropout(config.dropout)(x)
-        head = layers.Dense(n_genres, activation="softmax", dtype="float32", name="probabilities")
-        return keras.Model(segments, head(x), name=config.kind)
+        return [_build(kind, config, features.n_mels, n_genres) for kind in config.kinds()]
 
 
 def average_networks(networks: Sequence[keras.Model]) -> keras.Model:
@@ -105,7 +87,7 @@ def multiply_adds(network: keras.Model) -> int:
     Parameters
     ----------
     network : keras.Model
-        From `build_network` or `average_networks`.
+        From `build_networks` or `average_networks`.
 
     Returns
     -------
@@ -141,13 +123,36 @@ def load_network(path: Path) -> keras.Model:
     return keras.saving.load_model(path, compile=False, safe_mode=True)
 
 
-def _block(x: keras.KerasTensor, config: NetworkConfig, *, filters: int) -> keras.KerasTensor:
-    convolution, maximum = _CONVOLUTION[config.kind], _MAXIMUM[config.kind]
-    x = convolution(filters, config.kernel_size, padding="same", use_bias=False)(x)
-    # Pooled first, normalising and rectifying cost a quarter; nearly half of a step is saved.
-    x = maximum(config.pool_size, padding="same")(x)
-    x = layers.BatchNormalization(momentum=config.norm_momentum)(x)
-    return layers.ReLU()(x)
+def _build(kind: str, config: NetworkConfig, n_mels: int, n_genres: int) -> keras.Model:
+    sizes: ConvolutionConfig = getattr(config, kind)
+    segments = keras.Input((config.segment_frames, n_mels), name="segments")
+    x = layers.Rescaling(1 / config.spread_db, -config.centre_db / config.spread_db)(segments)
+    if kind == "cnn1d":
+        # Channels of like spread to begin with: bands differ by 40 dB, and by how much they move.
+        x = layers.BatchNormalization(momentum=config.norm_momentum)(x)
+    else:
+        x = layers.Reshape((config.segment_frames, n_mels, 1))(x)
+    if sizes.input_pool > 1:
+        # For cnn2d, half the resolution each way costs little accuracy and saves 3/4 of work.
+        x = _AVERAGE[kind](sizes.input_pool, padding="same")(x)
+    for i in range(sizes.n_blocks):
+        filters = sizes.filters * 2**i
+        x = _CONVOLUTION[kind](filters, sizes.kernel_size, padding="same", use_bias=False)(x)
+        # Pooled first, normalising and rectifying cost a quarter; nearly half of a step is saved.
+        x = _MAXIMUM[kind](sizes.pool_size, padding="same")(x)
+        x = layers.BatchNormalization(momentum=config.norm_momentum)(x)
+        x = layers.ReLU()(x)
+    if kind == "cnn2d":
+        # Where in frequency something was found matters; when, does not.
+        n_frames, n_bands, n_filters = x.shape[1:]
+        x = layers.Reshape((n_frames, n_bands * n_filters))(x)
+    over_time = (layers.GlobalAveragePooling1D(), layers.GlobalMaxPooling1D())
+    x = layers.Concatenate()([pool(x) for pool in over_time])
+    x = layers.Dropout(config.dropout)(x)
+    x = layers.Dense(config.dense_units, activation="relu")(x)
+    x = layers.Dropout(config.dropout)(x)
+    head = layers.Dense(n_genres, activation="softmax", dtype="float32", name="probabilities")
+    return keras.Model(segments, head(x), name=kind)
 
 
 @contextmanager

@@ -14,8 +14,9 @@ PROJECT = Path(__file__).parents[2]
 SMALL = [
     *("--dataset", "demo", "--trials", "2", "--epochs", "3"),
     "--set",
-    "data.demo_tracks=60 data.demo_duration_s=10 network.segment_frames=64 network.filters=4 "
-    "network.n_blocks=3 training.batch_size=16 training.members=2 evaluation.n_bootstrap=200",
+    "data.demo_tracks=60 data.demo_duration_s=10 network.segment_frames=64 network.cnn1d.filters=4 "
+    "network.cnn1d.n_blocks=3 network.cnn2d.filters=4 network.cnn2d.n_blocks=3 "
+    "training.batch_size=16 training.members=2 evaluation.n_bootstrap=200",
 ]
 
 

@@ -21,7 +21,7 @@ def test_an_override_changes_its_key_and_no_other():
     [
         ("training.epochz=3", "unknown setting training.epochz; did you mean training.epochs?"),
         ("training=3", "unknown setting training"),
-        ("network.filters.x=3", "unknown setting network.filters.x"),
+        ("network.cnn2d.filters.x=3", "unknown setting network.cnn2d.filters.x"),
         ("training.epochs=0", "training.epochs: .*greater than or equal to 1 .got 0"),
         ("training.epochs=many", "training.epochs: .*got 'many'"),
         ("features.fmax=20000", "fmax 20000.0 Hz is above Nyquist, 11025.0 Hz"),
@@ -61,9 +61,9 @@ def test_a_file_and_its_unknown_keys(tmp_path: Path):
 
 def test_named_parameters_win_over_the_preset_and_set_wins_over_both():
     shortcuts = {"dataset": "1", "trials": "7", "epochs": "", "workers": "", "seed": ""}
-    config = read_config("quick", shortcuts, "training.epochs=5 network.filters=4")
+    config = read_config("quick", shortcuts, "training.epochs=5 network.cnn2d.filters=4")
     assert (config.data.dataset, config.search.trials) == ("1", 7)
-    assert (config.training.epochs, config.network.filters) == (5, 4)
+    assert (config.training.epochs, config.network.cnn2d.filters) == (5, 4)
     assert read_config("", dict.fromkeys(shortcuts, ""), "") == Config()
 
 

@@ -21,19 +21,24 @@ from genre_mlops.learning.bundle import (
 )
 from genre_mlops.learning.evaluation import unseen_tests
 from genre_mlops.learning.export import write_bundle
-from genre_mlops.learning.networks import build_network, load_network
+from genre_mlops.learning.networks import average_networks, build_networks, load_network
 from genre_mlops.segments import pool_segments
 from tests.music import tune
 
 FEATURES = FeatureConfig(sr=8_000, n_fft=512, hop_length=200, n_mels=24, fmax=4_000)
-NETWORK = NetworkConfig(segment_frames=40, filters=3, n_blocks=2, dense_units=7)
+NETWORK = NetworkConfig(
+    segment_frames=40,
+    cnn1d={"filters": 3, "n_blocks": 2},
+    cnn2d={"filters": 3, "n_blocks": 2},
+    dense_units=7,
+)
 GENRES = ("a", "b", "c", "d", "e")
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bundle") / "bundle"
-    network = build_network(NETWORK, FEATURES, n_genres=len(GENRES))
+    network = average_networks(build_networks(NETWORK, FEATURES, n_genres=len(GENRES)))
     rng = np.random.default_rng(0)
     # Fresh networks say nearly the same of everything.
     weights = network.get_weights()

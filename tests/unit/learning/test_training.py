@@ -7,7 +7,7 @@ from genre_mlops.config import AugmentConfig, Config, FeatureConfig, NetworkConf
 from genre_mlops.learning.batches import TrackSet
 from genre_mlops.learning.checkpoints import Checkpoint
 from genre_mlops.learning.metrics import log_loss
-from genre_mlops.learning.networks import build_network
+from genre_mlops.learning.networks import average_networks, build_networks
 from genre_mlops.learning.training import (
     TrainingDivergedError,
     be_deterministic,
@@ -16,7 +16,8 @@ from genre_mlops.learning.training import (
 )
 
 FEATURES = FeatureConfig(sr=8_000, n_fft=512, n_mels=24, fmax=4_000)
-NETWORK = NetworkConfig(segment_frames=32, filters=4, n_blocks=2, dense_units=8, dropout=0.1)
+SIZES = {"filters": 4, "n_blocks": 2}
+NETWORK = NetworkConfig(segment_frames=32, cnn1d=SIZES, cnn2d=SIZES, dense_units=8, dropout=0.1)
 TRAINING = TrainingConfig(
     epochs=12, batch_size=6, crops_per_track=5, learning_rate=5e-3, ema_epochs=1, patience=12
 )
@@ -200,7 +201,7 @@ def test_bfloat16_trains_too_and_gives_a_float32_network():
 
 
 def test_tracks_are_judged_in_order_whatever_their_length():
-    network = build_network(NETWORK, FEATURES, n_genres=3)
+    network = average_networks(build_networks(NETWORK, FEATURES, n_genres=3))
     many = tracks(6, 80)
     judged = predict_tracks(network, many)
     assert judged.shape == (80, 3)
