@@ -8,7 +8,8 @@ them. The table holds the mean over seeds with a 95 % bootstrap interval over gr
 to the baseline resampled along with it, what the networks of all seeds say when they are averaged,
 and the CPU-seconds of training until the held-out tracks were judged as well as by the baseline.
 With --ablate its rows leave out one change of the examples each, or the averaging of weights.
-Every training is kept (--keep FOLDER): cut off, the same command goes on.
+Every training is kept (--keep FOLDER): cut off, the same command goes on. It is found by config,
+tracks and folds, not by the code: after a change of how networks learn, take another folder.
 """
 
 import argparse
@@ -27,6 +28,7 @@ import pandas as pd
 import soundfile
 from numpy.typing import NDArray
 
+from benchmarks.cost import versions
 from genre_mlops.config import Config, FeatureConfig, SplitConfig
 from genre_mlops.console import ProgressBars
 from genre_mlops.datasets.base import Dataset
@@ -270,6 +272,7 @@ def main() -> None:
         f"{len(music.genres)} genres, {n_groups} groups, {N_FOLDS} folds, {asked.seeds} seed(s), "
         f"{base.training.epochs} epochs, {base.training.crops_per_track} crops a track"
     )
+    print(versions("keras", "scikit-learn"))
     print_table(music, found, judge_baseline(music, base))
 
 

@@ -4,6 +4,7 @@ Memory is the sum of the proportional set sizes (shared pages counted once) on L
 resident set sizes elsewhere, sampled fifty times a second.
 """
 
+import importlib.metadata
 import os
 import resource
 import subprocess
@@ -68,6 +69,11 @@ def measure(
     used = after.children_user + after.children_system
     used -= before.children_user + before.children_system
     return Cost(time.monotonic() - began, used, peak, said.strip())
+
+
+def versions(*packages: str) -> str:
+    """Return the versions of installed packages, as a line to print."""
+    return ", ".join(f"{name} {importlib.metadata.version(name)}" for name in packages)
 
 
 def measure_part(module: str, *arguments: object) -> Cost:

@@ -94,15 +94,15 @@ def build(music: str, out: str, workers: str) -> None:
 
 
 def loop(out: str, paths: list[str]) -> None:
-    """Compute and save as notebooks do; without paths nothing but the imports."""
+    """Compute and save as notebooks do; without paths only get ready for it."""
     import librosa
 
     compute = logmel_peers.librosas()[1]
-    compute(Clip("warm", np.ones(CONFIG.sr, np.float32), CONFIG.sr))
     for path in paths:
         y, sr = librosa.load(path, sr=CONFIG.sr)
         np.save(Path(out, Path(path).stem + ".npy"), compute(Clip(path, y, int(sr))))
     if not paths:
+        compute(Clip("warm", np.ones(CONFIG.sr, np.float32), CONFIG.sr))
         time.sleep(1)
 
 

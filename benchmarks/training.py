@@ -19,7 +19,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 import pandas as pd
 
-from benchmarks.cost import measure_part, peak_mb
+from benchmarks.cost import measure_part, peak_mb, versions
 
 ROUNDS, EPOCHS = 5, 3
 VALIDATION_SHARE = 0.1
@@ -75,7 +75,10 @@ def ours(keep: str, n_tracks: str) -> None:
     # The first epoch makes the graph.
     step_ms = median(line["step_ms"] for line in lines[1:])
     wait = median(line["input_wait_share"] for line in lines[1:])
-    _say(step_ms / config.training.batch_size, wait)
+    # The last batch of an epoch is a short one.
+    n_examples = config.training.crops_per_track * len(learnt)
+    n_steps = -(-n_examples // config.training.batch_size)
+    _say(step_ms * n_steps / n_examples, wait)
 
 
 def notebook(keep: str, n_tracks: str) -> None:
@@ -133,6 +136,7 @@ def main() -> None:
         key: [median(values) for values in zip(*rows, strict=True)] for key, rows in found.items()
     }
     print(f"synthetic demo music; {asked.rounds} rounds; load {os.getloadavg()[0]:.1f}")
+    print(versions("keras", "numpy"))
     for (who, size), (most_mb, example_ms, wait) in sorted(middle.items()):
         waits = "" if np.isnan(wait) else f", waits for input {wait:.1%} of the time"
         print(f"{who}, {size} tracks: peak {most_mb:.0f} MB, {example_ms:.2f} ms an example{waits}")

@@ -271,7 +271,8 @@ class RegistryConfig(Section):
 class Config(Section):
     """The whole pipeline's settings."""
 
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    # An ensemble's members take the seeds that follow, and all are to fit 32 bits.
+    seed: Annotated[int, Field(ge=0, lt=2**31 - 32)] = 0
     data: DataConfig = DataConfig()
     quality: QualityConfig = QualityConfig()
     split: SplitConfig = SplitConfig()

@@ -1,6 +1,8 @@
 """Where work on many items runs: this process, one process a core, or a cluster's workers."""
 
+import os
 import signal
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -11,6 +13,10 @@ import joblib
 from genre_mlops.cluster import WORKERS_S, count_workers, on_cluster
 from genre_mlops.domain import ITEM, RESULT, Progress, silent
 from genre_mlops.errors import GenreError
+from genre_mlops.processes import end_with
+
+# Said when a worker that has grown is replaced by a new one, which is as it should be.
+warnings.filterwarnings("ignore", message="A worker stopped while some jobs", module="joblib")
 
 
 class Engine:
@@ -125,7 +131,9 @@ def _on_cores(
     function: Callable[[ITEM], RESULT], items: Iterable[ITEM], workers: int
 ) -> Iterator[RESULT]:
     tasks = (joblib.delayed(function)(item) for item in items)
-    with joblib.parallel_config(backend="loky", n_jobs=workers):
+    with joblib.parallel_config(
+        backend="loky", n_jobs=workers, initializer=end_with, initargs=(os.getpid(),)
+    ):
         parallel = joblib.Parallel(
             return_as="generator_unordered", pre_dispatch="n_jobs", batch_size=1
         )

@@ -18,6 +18,7 @@ from genre_mlops.engine import available_cores
 from genre_mlops.errors import GenreError
 from genre_mlops.learning.bundle import Bundle
 from genre_mlops.settings import Settings
+from genre_mlops.wording import counted
 
 _PACKAGES = (
     *("mlflow", "optuna", "great-expectations", "bentoml", "keras", "onnxruntime", "librosa"),
@@ -55,7 +56,12 @@ class Finding:
 
 def examine(model: str) -> list[Finding]:
     """Look at everything; a failed look is a finding too."""
-    found = [*_machine(), *_packages(), *_places(), *_cluster(), *_runs()]
+    found = [*_machine(), *_packages()]
+    try:
+        settings = Settings()
+    except GenreError as error:
+        return [*found, Finding("environment", "wrong", str(error))]
+    found += [*_places(settings.workspace), *_cluster(settings), *_runs()]
     return [*found, _champion(model), _bento()]
 
 
@@ -90,8 +96,7 @@ def _packages() -> Iterator[Finding]:
         yield Finding("libraries", "wrong", text)
 
 
-def _places() -> Iterator[Finding]:
-    workspace = Settings().workspace
+def _places(workspace: Path) -> Iterator[Finding]:
     there = "" if workspace.is_dir() else " (made by the first run)"
     nearest = next(path for path in (workspace, *workspace.parents) if path.exists())
     writable = os.access(nearest, os.W_OK)
@@ -100,8 +105,7 @@ def _places() -> Iterator[Finding]:
     yield Finding("data, features", state, f"{workspace}{there}{advice}")
 
 
-def _cluster() -> Iterator[Finding]:
-    settings = Settings()
+def _cluster(settings: Settings) -> Iterator[Finding]:
     if not settings.dask:
         return
     workspace = settings.workspace if settings.workspace.is_dir() else None
@@ -110,7 +114,7 @@ def _cluster() -> Iterator[Finding]:
     except (GenreError, OSError) as error:
         yield Finding("cluster", "wrong", str(error))
     else:
-        yield Finding("cluster", "ok", f"{settings.dask}, {n_workers} workers")
+        yield Finding("cluster", "ok", f"{settings.dask}, {counted(n_workers, 'worker')}")
 
 
 def _runs() -> Iterator[Finding]:

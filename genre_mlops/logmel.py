@@ -85,7 +85,7 @@ class LogMel:
         Returns
         -------
         ndarray [shape=(n_frames, n_mels), dtype=float32, range=[floor_db, about 0]]
-            dB; n_frames is 1 + n_samples // hop_length for an even n_fft, as in librosa.
+            dB; n_frames is 1 + (n_samples - n_fft % 2) // hop_length, as in librosa.
 
         Raises
         ------

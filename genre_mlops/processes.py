@@ -2,6 +2,8 @@
 
 import os
 import socket
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,6 +11,7 @@ import psutil
 
 # Start times follow the wall clock, which may be set while a process runs.
 _CLOCK_SLACK_S = 60.0
+_LOOK_EVERY_S = 1.0
 
 
 def this_process() -> dict[str, str]:
@@ -46,3 +49,20 @@ def quiet_stderr() -> Iterator[None]:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(nowhere)
+
+
+def end_with(parent: int) -> None:
+    """End this process soon after the one that started it, by a thread that looks.
+
+    Parameters
+    ----------
+    parent : int
+        The process that started this one: killed, it cannot end its workers itself.
+    """
+
+    def look() -> None:
+        while os.getppid() == parent:
+            time.sleep(_LOOK_EVERY_S)
+        os._exit(1)
+
+    threading.Thread(target=look, daemon=True).start()

@@ -97,7 +97,7 @@ def _stacked(
     for frames in blocks:
         if n_frames + len(frames) > len(S_db):
             # Nothing else refers to it yet.
-            S_db.resize((n_frames + _GROWTH_FRAMES, n_mels), refcheck=False)
+            S_db.resize((n_frames + max(len(frames), _GROWTH_FRAMES), n_mels), refcheck=False)
         S_db[n_frames : n_frames + len(frames)] = frames
         n_frames += len(frames)
     S_db.resize((n_frames, n_mels), refcheck=False)

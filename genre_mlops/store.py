@@ -198,9 +198,9 @@ class FeatureStore:
                 failures |= built.failures
                 n_failed += len(built.failures)
         index.tidy()
-        if missing:
-            self.index = ShardIndex(self.folder, self.config.n_mels)
-            self._sweep()
+        # Anew also where nothing was missing: others may have built since it was read.
+        self.index = ShardIndex(self.folder, self.config.n_mels)
+        self._sweep()
         return BuildReport(len(missing) - n_failed, n_reused, failures)
 
     def __contains__(self, sha256: str) -> bool:
@@ -284,6 +284,7 @@ class FeatureStore:
         """Remove the shards, and beginnings of files, that a killed build left long ago."""
         ours = {f"{name}.npy" for name in self.index.shards}
         for path in (*self.folder.glob("shard-*.npy"), *self.folder.glob(".*")):
-            with contextlib.suppress(FileNotFoundError):
+            # Gone meanwhile, a folder of somebody else's, or in a store that may only be read.
+            with contextlib.suppress(OSError):
                 if path.name not in ours and time.time() - path.stat().st_mtime > _LEFT_BEHIND_S:
                     path.unlink()

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 from genre_mlops import tracking
 from genre_mlops.errors import DataError
+from genre_mlops.quality import in_lines
 from genre_mlops.readings import State
 from genre_mlops.store import Estimate, FeatureStore, Source
+from genre_mlops.wording import counted
 from pipelines import validate
 from pipelines.job import Job, Validated, start
 
@@ -28,10 +30,13 @@ def run(job: Job, data: Validated) -> FeatureStore:
             _log.info("features: %s", in_words(estimate, job.engine.workers))
         report = store.build(sources, job.engine.map)
         tracking.log_params({"digest": config.digest(), **config.model_dump()})
-        tracking.log_metrics({"built": report.n_built, "reused": report.n_reused})
+        counts = {"built": report.n_built, "reused": report.n_reused}
+        tracking.log_metrics({**counts, "failed": len(report.failures)})
         _log.info("features: %d built, %d reused", report.n_built, report.n_reused)
         if report.failures:
-            lines = "\n".join(f"  {path}: {why}" for path, why in report.failures.items())
+            all_lines = in_lines(report.failures, n_shown=len(report.failures))
+            tracking.log_text("\n".join([*all_lines, ""]), "failures.txt")
+            lines = "\n".join(f"  {line}" for line in in_lines(report.failures))
             raise DataError(
                 f"features: {len(report.failures)} file(s) gave none\n{lines}\n"
                 "  to go on: replace or remove them, then run the same command"
@@ -52,9 +57,9 @@ def in_words(estimate: Estimate, workers: int) -> str:
     words = f"{estimate.n_tracks:,} to build, about {estimate.n_bytes / 1e6:,.0f} MB"
     if estimate.cpu_s is None:
         return words
-    return (
-        f"{words}, about {estimate.cpu_s / max(1, workers):,.0f} s on {max(1, workers)} worker(s)"
-    )
+    if not workers:
+        return f"{words}, about {estimate.cpu_s:,.0f} s shared by the cluster's workers"
+    return f"{words}, about {estimate.cpu_s / workers:,.0f} s on {counted(workers, 'worker')}"
 
 
 def line(job: Job) -> None:

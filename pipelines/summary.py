@@ -5,7 +5,7 @@ from rich.table import Table
 from rich.text import Text
 
 from genre_mlops.console import out
-from genre_mlops.learning.baseline import BaselineReport
+from genre_mlops.learning.baseline import BaselineReport, Floor
 from genre_mlops.learning.metrics import Evaluation
 from genre_mlops.registry import CHALLENGER, CHAMPION, version_of
 from genre_mlops.search import BestTrial
@@ -34,7 +34,7 @@ def summarise(
         f"{accuracy.low:.3f} to {accuracy.high:.3f}, {len(registered.judged.tracks)} tracks",
         f"{synthetic}floor": f"{floor.test}: MFCC statistics + SVM on the same tracks",
         f"{synthetic}warning": f"no score: {floor.segments}",
-        **_doubt(registered.judged.evaluation),
+        **_doubt(registered.judged.evaluation, floor.test),
         "version": f"{registered.name} {registered.version}, {alias}",
         "why": registered.verdict.reason,
         "bento": f"{bento} (version {champion})",
@@ -48,10 +48,11 @@ def summarise(
     out.print("       [bold]make ui[/bold]      shows the runs on http://127.0.0.1:5000")
 
 
-def _doubt(found: Evaluation) -> dict[str, str]:
-    if found.accuracy.low > found.chance:
+def _doubt(found: Evaluation, floor: Floor) -> dict[str, str]:
+    if found.accuracy.low <= found.chance:
+        than = f"not shown to be better than always answering one genre ({found.chance:.3f})"
+    elif found.accuracy.value <= floor.accuracy.value:
+        than = f"not better than MFCC statistics + SVM ({floor.accuracy.value:.3f})"
+    else:
         return {}
-    return {
-        "doubt": f"not shown to be better than always answering one genre ({found.chance:.3f}): "
-        "it may need more tracks, epochs or trials"
-    }
+    return {"doubt": f"{than}: it may need more tracks, epochs or trials"}

@@ -6,6 +6,8 @@ with quiet_stderr():
     import keras
     import tensorflow as tf
 
+# That each network's graph is made anew is as it should be.
+tf.get_logger().setLevel("ERROR")
 # Several trials may share one GPU; by default the first would take all of its memory.
 for _gpu in tf.config.list_physical_devices("GPU"):
     tf.config.experimental.set_memory_growth(_gpu, True)

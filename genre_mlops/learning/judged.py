@@ -201,9 +201,11 @@ class Judged:
                 f"{told}No answer counts as sure: no threshold kept the accuracy asked on the "
                 "validation tracks."
             )
+        asked = self.info.provenance.get("sure_accuracy")
+        least = f"the least above which {asked:.0%} of the" if asked else "chosen on the"
         return (
             f"{told}An answer is sure above probability {above:.2f}, otherwise it may be none of "
-            "these: chosen on the validation tracks."
+            f"these: {least} validation tracks{' are right' if asked else ''}."
         )
 
     def _changes(self) -> list[str]:

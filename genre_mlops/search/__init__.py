@@ -69,6 +69,7 @@ class BestTrial:
             "trial_run_id": self.run_id,
             "features_digest": self.config.features.digest(),
             "seed": self.config.seed,
+            "sure_accuracy": self.config.evaluation.sure_accuracy,
             "validation_loss": self.validation_loss,
         }
 

@@ -26,6 +26,7 @@ FINISHED, OWNER = "genre.finished", "genre.owner"
 # Of a trial: the file in its study's folder where its training keeps its state.
 UNFINISHED = "genre.unfinished"
 DONE = (TrialState.COMPLETE, TrialState.PRUNED)
+_TRAINING_MODULES = ("augment", "batches", "learner", "networks", "training")
 # Seconds that a process waits for the others to be done with the database.
 _PATIENCE_S = 120
 
@@ -36,7 +37,7 @@ def study_key(config: Config, split_digest: str) -> str:
     But for the number of workers: one that was killed may go on with more or fewer.
     """
     parts: dict[str, Any] = {
-        "code": genre_mlops.__version__,
+        "code": [genre_mlops.__version__, _code_digest()],
         "split": split_digest,
         "space": {key: str(space) for key, space in search_space(config).items()},
         "config": config.model_dump(
@@ -163,6 +164,13 @@ def quieten() -> None:
     """Leave the terminal to our own lines."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+
+
+def _code_digest() -> str:
+    """Return a digest of the modules that train: half a search of each of two codes is none."""
+    folder = Path(genre_mlops.__file__).with_name("learning")
+    code = [(folder / f"{name}.py").read_bytes() for name in _TRAINING_MODULES]
+    return hashlib.sha256(b"".join(code)).hexdigest()
 
 
 def _digest(parts: dict[str, Any]) -> str:

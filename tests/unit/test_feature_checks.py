@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from genre_mlops import store as store_module
 from genre_mlops.config import FeatureConfig
@@ -11,7 +12,7 @@ from genre_mlops.domain import sequential
 from genre_mlops.feature_checks import Content, FeatureCheck, verify_features
 from genre_mlops.logmel import mel_filters
 from genre_mlops.store import FeatureStore, Source
-from tests.music import write_tune
+from tests.music import tune, write_tune
 
 CONFIG = FeatureConfig(sr=16_000, n_fft=512, hop_length=200, n_mels=20, fmax=8_000)
 
@@ -100,6 +101,44 @@ def test_others_than_the_file_gives_are_named_beyond_the_tolerance(
     if not passes:
         assert found.different.keys() == tracks.keys()
         assert "differs by up to 1.8" in found.different["0.wav"]
+
+
+@pytest.mark.parametrize(("amplitude", "passes"), [(0.003, True), (0.01, False)])
+def test_what_nobody_hears_may_differ(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, amplitude: float, passes: bool
+):
+    path = tmp_path / "quiet.wav"
+    # The loudest band is at -86 or -76 dB.
+    y = amplitude * tune(seed=1, duration_s=1, sr=CONFIG.sr)
+    soundfile.write(path, y, CONFIG.sr, subtype="FLOAT")
+    tracks = {"quiet.wav": Content(hashlib.sha256(path.read_bytes()).hexdigest(), path)}
+    other = mel_filters(CONFIG) * np.float32(1.5)
+    monkeypatch.setattr(store_module, "mel_filters", lambda config: other)
+    build(tmp_path, tracks)
+    found = verify(tmp_path, tracks)
+    assert (found.n_recomputed, found.n_identical) == (1, 0)
+    assert found.passed is passes
+
+
+def test_the_seed_chooses_the_sample(tmp_path: Path, tracks: dict[str, Content]):
+    build(tmp_path, tracks)
+    store = FeatureStore(tmp_path / "f", CONFIG)
+
+    def chosen(seed: int, tracks: dict[str, Content]) -> frozenset[str]:
+        names: list[str] = []
+
+        def noted(function, items, *, label):
+            names.extend(track_id for task in items for track_id, _ in task)
+            return sequential(function, items, label=label)
+
+        found = verify_features(store, tracks, noted, n_sample=2, seed=seed)
+        assert found == FeatureCheck(6, n_recomputed=2, n_identical=2)
+        return frozenset(names)
+
+    samples = [chosen(seed, tracks) for seed in range(6)]
+    assert len(set(samples)) > 2
+    backwards = dict(reversed(tracks.items()))
+    assert [chosen(seed, backwards) for seed in range(6)] == samples
 
 
 def test_a_file_that_has_changed_since_is_named(tmp_path: Path, tracks: dict[str, Content]):

@@ -1,3 +1,4 @@
+import hashlib
 from pathlib import Path
 
 import librosa
@@ -9,14 +10,21 @@ from hypothesis import strategies as st
 from genre_mlops import logmel
 from genre_mlops.audio import load_clip
 from genre_mlops.config import FeatureConfig
-from genre_mlops.domain import Clip
+from genre_mlops.domain import Clip, sequential
 from genre_mlops.errors import AudioError
 from genre_mlops.logmel import LogMel, mel_filters
-from tests.music import tune
+from genre_mlops.store import FeatureStore, Source
+from tests.music import tune, write_tune
 
 DEFAULT = FeatureConfig()
 SMALL = FeatureConfig(sr=16_000, n_fft=512, hop_length=200, n_mels=40, fmin=50, fmax=7_000)
+ODD = SMALL.model_copy(update={"n_fft": 511})
 FILTERS = mel_filters(SMALL)
+
+
+def n_frames(n_samples: int, config: FeatureConfig) -> int:
+    # No window of an odd length is centred between two samples.
+    return 1 + (n_samples - config.n_fft % 2) // config.hop_length
 
 
 def reference(clip: Clip, config: FeatureConfig) -> np.ndarray:
@@ -39,14 +47,14 @@ def reference(clip: Clip, config: FeatureConfig) -> np.ndarray:
 def check_against_librosa(clip: Clip, config: FeatureConfig) -> None:
     ours = LogMel(config, mel_filters(config))(clip)
     theirs = reference(clip, config)
-    assert ours.shape == theirs.shape == (1 + clip.y.size // config.hop_length, config.n_mels)
+    assert ours.shape == theirs.shape == (n_frames(clip.y.size, config), config.n_mels)
     assert ours.dtype == np.float32
     loud = theirs > -80
     assert loud.any()
     np.testing.assert_allclose(ours[loud], theirs[loud], atol=0.05)
 
 
-@pytest.mark.parametrize("config", [DEFAULT, SMALL])
+@pytest.mark.parametrize("config", [DEFAULT, SMALL, ODD])
 @pytest.mark.parametrize("n_samples", [150, 511, 40_000, 100_003])
 @pytest.mark.filterwarnings("ignore:n_fft=.* is too large")
 def test_it_is_librosas(config: FeatureConfig, n_samples: int):
@@ -59,9 +67,34 @@ def test_it_is_librosas_on_real_recordings(real_data: Path):
         check_against_librosa(load_clip(path, sr=DEFAULT.sr), DEFAULT)
 
 
+def check_the_store_against_librosa(folder: Path, paths: list[Path]) -> None:
+    sources = {hashlib.sha256(path.read_bytes()).hexdigest(): Source(path, 30.0) for path in paths}
+    store = FeatureStore(folder, DEFAULT)
+    assert store.build(sources, sequential).n_built == len(paths)
+    for sha256, (path, *_) in sources.items():
+        y, _ = librosa.load(path, sr=DEFAULT.sr)
+        theirs, stored = reference(Clip(path.name, y, DEFAULT.sr), DEFAULT), store[sha256]
+        assert stored.dtype == np.float16
+        assert stored.shape == theirs.shape
+        loud = theirs > -80
+        assert loud.mean() > 0.3
+        # Half a step of float16 is up to 0.031 dB there.
+        np.testing.assert_allclose(stored[loud].astype(np.float64), theirs[loud], rtol=0, atol=0.05)
+
+
+def test_what_a_store_holds_of_a_file_is_librosas(tmp_path: Path):
+    path = write_tune(tmp_path / "a.wav", seed=5, duration_s=6, sr=44_100, stereo=True)
+    check_the_store_against_librosa(tmp_path / "f", [path])
+
+
+def test_what_a_store_holds_of_real_recordings_is_librosas(tmp_path: Path, real_data: Path):
+    wavs = sorted((real_data / "gtzan_mini/genres").glob("*/*.wav"))[:2]
+    check_the_store_against_librosa(tmp_path / "f", wavs)
+
+
 @st.composite
 def small_configs(draw: st.DrawFn) -> FeatureConfig:
-    n_fft = draw(st.sampled_from([64, 300, 512]))
+    n_fft = draw(st.sampled_from([64, 300, 301, 512]))
     return FeatureConfig(
         sr=16_000,
         n_fft=n_fft,
@@ -85,7 +118,7 @@ def test_blocks_of_frames_and_of_samples_change_no_bit(
     clip = Clip("tune", tune(seed=7, duration_s=1, sr=16_000)[:n_samples].astype("f4"), 16_000)
     log_mel = LogMel(config, mel_filters(config))
     expected = log_mel(clip)
-    assert expected.shape == (1 + n_samples // config.hop_length, config.n_mels)
+    assert expected.shape == (n_frames(n_samples, config), config.n_mels)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(logmel, "BLOCK_FRAMES", block_frames)
         # Some of these blocks are empty.

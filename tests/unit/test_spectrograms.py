@@ -8,7 +8,7 @@ import soundfile
 from genre_mlops.audio import load_clip
 from genre_mlops.config import FeatureConfig
 from genre_mlops.errors import AudioError
-from genre_mlops.logmel import LogMel, mel_filters
+from genre_mlops.logmel import BLOCK_FRAMES, LogMel, mel_filters
 from genre_mlops.spectrograms import read_spectrogram
 from tests.music import write_tune
 
@@ -30,6 +30,19 @@ def test_it_is_the_log_mel_of_the_whole_clip(tmp_path: Path, suffix: str, sr: in
     np.testing.assert_array_equal(halves.S_db, found.S_db.astype(np.float16))
     # It can be kept in a shard as it is.
     assert halves.S_db.flags.c_contiguous
+
+
+# 881 frames in blocks of 48, the last of 17.
+@pytest.mark.parametrize("growth_frames", [BLOCK_FRAMES, 50, 200, 880, 881, 882])
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+def test_room_for_it_grows_with_its_length(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, growth_frames: int, dtype: type[np.floating]
+):
+    path = write_tune(tmp_path / "a.wav", seed=3, duration_s=11, sr=16_000)
+    monkeypatch.setattr("genre_mlops.spectrograms._GROWTH_FRAMES", growth_frames)
+    found = read_spectrogram(path, LOG_MEL, dtype=dtype).S_db
+    assert found.shape == (881, 20)
+    np.testing.assert_array_equal(found, LOG_MEL(load_clip(path, sr=16_000)).astype(dtype))
 
 
 def test_real_recordings(real_data: Path):

@@ -1,5 +1,7 @@
 """Each test of these makes a store of short tunes; those of size make shards of zeros."""
 
+import contextlib
+import errno
 import hashlib
 import os
 import signal
@@ -7,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import psutil
@@ -21,7 +24,8 @@ from genre_mlops.engine import Engine
 from genre_mlops.errors import DataError, GenreError
 from genre_mlops.logmel import LogMel, mel_filters
 from genre_mlops.readings import State, file_state
-from genre_mlops.shards import Row, as_table, index_table
+from genre_mlops.shards import Row, as_table, compute, index_table
+from genre_mlops.sound_files import open_regular
 from genre_mlops.spectrograms import read_spectrogram
 from genre_mlops.store import FeatureStore, Source
 from tests.music import write_tune
@@ -101,6 +105,37 @@ def test_shards_follow_from_what_is_in_them(tmp_path: Path, monkeypatch: pytest.
     assert [len(np.load(path)) for path in files_of(tmp_path)] == [2 * 81] * 6
 
 
+def test_shards_do_not_depend_on_the_order_of_the_files(tmp_path: Path, sources: dict[str, Source]):
+    for name, order in (("a", sources), ("b", reversed(sources))):
+        named = {digest: sources[digest] for digest in order}
+        FeatureStore(tmp_path / name, CONFIG).build(named, sequential)
+    one, other = (
+        {path.name: path.read_bytes() for path in (tmp_path / name).rglob("shard-*.npy")}
+        for name in "ab"
+    )
+    assert one
+    assert one == other
+
+
+def test_the_pieces_of_the_index_do_not_grow_for_ever(
+    tmp_path: Path, sources: dict[str, Source], monkeypatch: pytest.MonkeyPatch
+):
+    def pieces() -> list[Path]:
+        return list((tmp_path / "f").rglob("index-*.parquet"))
+
+    build(tmp_path, sources)
+    assert len(pieces()) >= 3
+    monkeypatch.setattr("genre_mlops.pieces._MOST_PIECES", 2)
+    # What a killed build left is merged by one that has nothing to do.
+    build(tmp_path, sources, never)
+    assert len(pieces()) == 1
+    for seed in range(70, 74):
+        sources |= source(write_tune(tmp_path / f"{seed}.wav", seed=seed, duration_s=1), 1.0)
+        build(tmp_path, sources)
+        assert len(pieces()) <= 2
+    assert build(tmp_path, sources, never).n_reused == 7 + 4
+
+
 def test_nothing_is_computed_twice(tmp_path: Path, sources: dict[str, Source]):
     build(tmp_path, sources)
     shards = files_of(tmp_path)
@@ -144,55 +179,83 @@ import hashlib, sys
 from pathlib import Path
 from genre_mlops import store
 from genre_mlops.config import FeatureConfig
-from genre_mlops.domain import sequential
+from genre_mlops.engine import Engine
 
 folder, config = Path(sys.argv[1]), FeatureConfig.model_validate_json(sys.argv[2])
 files = [*Path(folder, "music").iterdir()]
 sources = {hashlib.sha256(f.read_bytes()).hexdigest(): store.Source(f, 0.5) for f in files}
 store.LEAST_SHARDS = len(files)
-store.FeatureStore(folder / "f", config).build(sources, sequential)
+store.FeatureStore(folder / "f", config).build(sources, Engine(int(sys.argv[3])).map)
 """
 
 
-def test_killed_it_loses_no_more_than_the_shard_it_is_at(tmp_path: Path):
+def has_ended(process: psutil.Process) -> bool:
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_killed_it_loses_no_more_than_what_it_is_at(tmp_path: Path, workers: int):
     made: dict[str, Source] = {}
     for i in range(60):
         path = write_tune(tmp_path / "music" / f"{i}.wav", seed=i, duration_s=0.5, sr=8_000)
         made |= source(path, 0.5)
     running = subprocess.Popen(
-        [sys.executable, "-c", KILLED, str(tmp_path), CONFIG.model_dump_json()]
+        [sys.executable, "-c", KILLED, str(tmp_path), CONFIG.model_dump_json(), str(workers)],
+        start_new_session=True,
     )
-    while len(files_of(tmp_path)) < 3:
-        assert running.poll() is None
-        time.sleep(0.02)
-    running.send_signal(signal.SIGKILL)
-    assert running.wait() == -signal.SIGKILL
-    n_shards = len(files_of(tmp_path))
-    store = FeatureStore(tmp_path / "f", CONFIG)
-    n_there = sum(digest in store for digest in made)
-    assert 2 <= n_there < 60
-    assert n_there >= n_shards - 1
-    report = build(tmp_path, made)
+    try:
+        while len(list((tmp_path / "f").rglob("index-*.parquet"))) < 2:
+            assert running.poll() is None
+            time.sleep(0.01)
+        helpers = psutil.Process(running.pid).children(recursive=True)
+        running.kill()
+        assert running.wait() == -signal.SIGKILL
+        assert len(helpers) >= (workers if workers > 1 else 0)
+        store = FeatureStore(tmp_path / "f", CONFIG)
+        n_there = sum(digest in store for digest in made)
+        assert 2 <= n_there < 60
+        # Workers may be ahead of the index, and finish what they are at.
+        assert workers > 1 or n_there >= len(files_of(tmp_path)) - 1
+        whole = {p: at for p, at in files_of(tmp_path).items() if p.stem in store.index.shards}
+        report = build(tmp_path, made)
+        # Nobody is left behind.
+        for _ in range(600):
+            if all(map(has_ended, helpers)):
+                break
+            time.sleep(0.1)
+        assert all(map(has_ended, helpers))
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(running.pid, signal.SIGKILL)
     assert (report.n_built, report.n_reused) == (60 - n_there, n_there)
+    assert files_of(tmp_path).items() >= whole.items()
     store, log_mel = FeatureStore(tmp_path / "f", CONFIG), LogMel(CONFIG, mel_filters(CONFIG))
     for digest, (path, *_) in made.items():
         expected = log_mel(load_clip(path, sr=CONFIG.sr)).astype(np.float16)
         np.testing.assert_array_equal(store[digest], expected)
 
 
+@pytest.mark.parametrize("n_built", [5, 7])
 def test_what_a_killed_build_left_is_removed_when_it_is_old(
-    tmp_path: Path, sources: dict[str, Source]
+    tmp_path: Path, sources: dict[str, Source], n_built: int
 ):
-    build(tmp_path, dict(list(sources.items())[:5]))
+    build(tmp_path, dict(list(sources.items())[:n_built]))
     folder = next(iter(files_of(tmp_path))).parent
-    names = ("shard-0123456789abcdef.npy", ".123.shard-0123456789abcdee.npy")
-    for name in names:
-        (folder / name).write_bytes(b"half")
-    os.utime(folder / names[0], (0, 0))
-    for path in files_of(tmp_path):
+    old = {folder / "shard-0123456789abcdef.npy", folder / ".12.host.shard-0123456789abcdee.npy"}
+    new = {folder / "shard-fedcba9876543210.npy", folder / ".34.host.index-1.parquet"}
+    kept = {*folder.iterdir(), *new}
+    for path in old | new:
+        path.write_bytes(b"half")
+    for path in (*old, *kept - new):
         os.utime(path, (0, 0))
-    build(tmp_path, sources)
-    assert [(folder / name).exists() for name in names] == [False, True]
+    # Also where there is nothing to compute.
+    build(tmp_path, sources, sequential if n_built < 7 else never)
+    now = set(folder.iterdir())
+    assert not old & now
+    assert kept <= now
     store = FeatureStore(tmp_path / "f", CONFIG)
     assert all(digest in store for digest in sources)
 
@@ -283,15 +346,27 @@ def test_the_estimate_is_of_what_is_missing(tmp_path: Path, sources: dict[str, S
     build(tmp_path, sources)
     n_bytes = sum(path.stat().st_size - 128 for path in files_of(tmp_path))
     assert estimate.n_bytes == pytest.approx(n_bytes, rel=0.01)
-    # As if each stood for a thousand files of its kind.
-    many = {f"{i:064}": s for i, s in enumerate(1_000 * list(sources.values()))}
-    named = sources | many
-    began = time.monotonic()
-    cpu_s = FeatureStore(tmp_path / "g", CONFIG).estimate(named).cpu_s
-    assert cpu_s is not None
-    assert 0 < cpu_s < 7_007 * (time.monotonic() - began)
     built = FeatureStore(tmp_path / "f", CONFIG).estimate(sources)
     assert (built.n_tracks, built.n_bytes, built.cpu_s) == (0, 0, None)
+
+
+def test_the_estimate_is_the_time_of_a_sample_for_the_length_of_all(
+    tmp_path: Path, sources: dict[str, Source], monkeypatch: pytest.MonkeyPatch
+):
+    now_s = 100.0
+
+    def timed(log_mel: LogMel, source: Source, sha256: str):
+        nonlocal now_s
+        now_s += 3 * source.duration_s
+        return compute(log_mel, source, sha256)
+
+    monkeypatch.setattr(store_module, "compute", timed)
+    monkeypatch.setattr(store_module, "time", SimpleNamespace(monotonic=lambda: now_s))
+    # As if each stood for many files of its kind; the first are shorter than the mean.
+    many = {f"{i:064}": s for i, s in enumerate(100 * list(sources.values()))}
+    cpu_s = FeatureStore(tmp_path / "f", CONFIG).estimate(many).cpu_s
+    assert now_s > 100
+    assert cpu_s == pytest.approx(3 * sum(s.duration_s for s in many.values()))
 
 
 def make_shards(folder: Path, *, n_shards: int, n_frames: int) -> list[str]:
@@ -350,3 +425,44 @@ def test_what_is_not_the_files_fault_costs_one_file_and_is_not_remembered(
     assert "cannot be computed now: MemoryError" in report.failures[unlucky]
     again = build(tmp_path, sources)
     assert (again.n_built, again.n_reused, again.failures) == (1, len(sources) - 1, {})
+
+
+@pytest.mark.parametrize(
+    ("mishap", "reason"),
+    [
+        ("is another's", "has changed since it was checked"),
+        ("is damaged", "has changed since it was checked"),
+        ("is out of reach", "cannot be read: Input/output error"),
+    ],
+)
+def test_what_befalls_a_file_while_it_is_read_is_a_failure_for_now(
+    tmp_path: Path,
+    sources: dict[str, Source],
+    monkeypatch: pytest.MonkeyPatch,
+    mishap: str,
+    reason: str,
+):
+    digest, (unlucky, *_) = next(iter(sources.items()))
+    before = unlucky.read_bytes()
+
+    def opened_after(path: Path):
+        """Open a file to decode it; it was hashed by another way."""
+        if path == unlucky:
+            if mishap == "is out of reach":
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            if mishap == "is damaged":
+                path.write_text("this is no music\n" * 30)
+            else:
+                write_tune(path, seed=99)
+        return open_regular(path)
+
+    with monkeypatch.context() as machine:
+        machine.setattr("genre_mlops.audio.open_regular", opened_after)
+        report = build(tmp_path, sources)
+    assert report.n_built == 6
+    assert list(report.failures) == [str(unlucky)]
+    assert reason in report.failures[str(unlucky)]
+    assert digest not in FeatureStore(tmp_path / "f", CONFIG)
+    unlucky.write_bytes(before)
+    again = build(tmp_path, sources)
+    assert (again.n_built, again.n_reused, again.failures) == (1, 6, {})

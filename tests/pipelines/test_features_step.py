@@ -1,0 +1,83 @@
+"""The step `features` where files fail, and where the work is to run on a cluster."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from genre_mlops import tracking
+from genre_mlops.config import Config
+from genre_mlops.datasets.folder import FolderDataset
+from genre_mlops.engine import Engine
+from genre_mlops.errors import DataError
+from genre_mlops.readings import hash_files
+from genre_mlops.store import Estimate
+from pipelines import features
+from pipelines.job import Job, Validated
+from tests.music import write_tune
+from tests.pipelines.conftest import Place
+from tests.pipelines.runs import client, runs_of
+
+NOBODY = "tcp://127.0.0.1:1"
+
+
+def test_files_that_give_no_features_are_named_counted_and_listed(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(place.root)
+    music = place.root / "music" / "hum"
+    paths = [write_tune(music / f"{i}.wav", seed=i, duration_s=1) for i in range(3)]
+    rows = [
+        {"path": read.path, "sha256": read.sha256, "duration_s": 1.0, **read.state._asdict()}
+        for read in hash_files([str(path) for path in paths])
+    ]
+    write_tune(paths[1], seed=9)
+    data = Validated(
+        source=FolderDataset(music.parent),
+        catalog=pd.DataFrame(rows),
+        path=place.root / "catalog.parquet",
+        digest="0",
+        scheme="grouped",
+        genres=("hum",),
+        n_quarantined=0,
+    )
+    tracking.use_tracking_uri(place.tracking_uri)
+    with pytest.raises(DataError, match=r"features: 1 file\(s\) gave none\n.*1\.wav: has changed"):
+        features.run(Job(Config(), place.root / "workspace", Engine(1)), data)
+    [run] = runs_of(place, "features")
+    assert run.info.status == "FAILED"
+    counts = {key: run.data.metrics[key] for key in ("built", "reused", "failed")}
+    assert counts == {"built": 2, "reused": 0, "failed": 1}
+    listed = client(place).download_artifacts(run.info.run_id, "failures.txt")
+    assert Path(listed).read_text().startswith(f"{paths[1]}: has changed since it was checked")
+
+
+@pytest.mark.parametrize(
+    ("workers", "words"),
+    [
+        (0, "about 90 s shared by the cluster's workers"),
+        (1, "about 90 s on 1 worker"),
+        (3, "about 30 s on 3 workers"),
+    ],
+)
+def test_the_estimate_says_where_the_work_is_done(workers: int, words: str):
+    said = features.in_words(Estimate(n_tracks=1_200, n_bytes=4 * 10**8, cpu_s=90.0), workers)
+    assert said == f"1,200 to build, about 400 MB, {words}"
+    unknown = features.in_words(Estimate(n_tracks=9, n_bytes=10**6, cpu_s=None), workers)
+    assert unknown == "9 to build, about 1 MB"
+
+
+@pytest.mark.slow
+def test_the_address_of_a_cluster_decides_where_every_entry_point_works(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("GENRE_DASK", NOBODY)
+    done = place.pipeline(["--dataset", "demo"], step="features", exit_code=1)
+    assert f"no Dask scheduler can be reached at {NOBODY}" in done.stderr
+    found = json.loads(place.cli("doctor", "--json", exit_code=1).stdout)
+    assert NOBODY in {f["topic"]: f for f in found if f["state"] == "wrong"}["cluster"]["text"]
+    monkeypatch.setenv("GENRE_DASK", "somewhere")
+    found = json.loads(place.cli("doctor", "--json", exit_code=1).stdout)
+    [wrong] = [finding for finding in found if finding["state"] == "wrong"]
+    assert "GENRE_DASK somewhere: not the address of a Dask scheduler" in wrong["text"]
