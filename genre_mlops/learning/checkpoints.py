@@ -70,10 +70,6 @@ class Checkpoint:
         with replacing(self._path) as partial:
             np.savez(partial, allow_pickle=False, lines=np.array(json.dumps(state.lines)), **arrays)
 
-    def drop(self) -> None:
-        """Remove the state: the training is over."""
-        self._path.unlink(missing_ok=True)
-
 
 def _numbered(name: str, arrays: Sequence[NDArray[Any]]) -> dict[str, NDArray[Any]]:
     return {f"{name}_{number}": array for number, array in enumerate(arrays)}

@@ -55,7 +55,7 @@ def open_study(plan: Plan) -> optuna.Study:
     storage = open_storage(plan.folder)
     names = [n for n in optuna.get_all_study_names(storage) if n.startswith(f"{plan.key}-")]
     if names:
-        study = optuna.load_study(study_name=max(names), storage=storage)
+        study = optuna.load_study(study_name=max(names, key=_number), storage=storage)
         left = not study.user_attrs.get(FINISHED) and is_gone(study.user_attrs.get(OWNER, {}))
         if left:
             for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
@@ -128,13 +128,13 @@ def newest_bundle(folder: Path, config: Config, split_digest: str) -> Path:
     GenreError
         There is none.
     """
-    bundles = sorted(folder.glob(f"{study_key(config, split_digest)}-*/bundle"))
+    bundles = [*folder.glob(f"{study_key(config, split_digest)}-*/bundle")]
     if not bundles:
         raise GenreError(
             "nothing to register: no search with this data and config has ended; run the train "
             "entry point with the same parameters first"
         )
-    return bundles[-1]
+    return max(bundles, key=lambda bundle: _number(bundle.parent.name))
 
 
 def open_storage(folder: Path) -> optuna.storages.RDBStorage:
@@ -164,6 +164,10 @@ def quieten() -> None:
     """Leave the terminal to our own lines."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+
+
+def _number(study_name: str) -> int:
+    return int(study_name.rpartition("-")[2])
 
 
 def _code_digest() -> str:

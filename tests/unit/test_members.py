@@ -1,6 +1,6 @@
 """Members of an ensemble: trained once each, kept, and told apart by their seeds."""
 
-import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,67 +8,27 @@ import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
 
-from genre_mlops.config import Config
-from genre_mlops.domain import sequential
 from genre_mlops.engine import Engine
 from genre_mlops.fitting import Plan
 from genre_mlops.learning.bundle import Bundle, read_seen
 from genre_mlops.learning.calibration import MIN_TRACKS
+from genre_mlops.learning.checkpoints import Checkpoint
 from genre_mlops.learning.networks import load_network
 from genre_mlops.members import train_members
+from genre_mlops.processes import this_process
 from genre_mlops.shipping import ship
-from genre_mlops.store import FeatureStore, Source
-from tests.music import write_tune
+from tests.plans import CONFIG, UNCHANGED, make_plan, with_runs
 
-CONFIG = Config().override(
-    {
-        "features.sr": 8_000,
-        "features.n_fft": 512,
-        "features.hop_length": 200,
-        "features.n_mels": 24,
-        "features.fmax": 4_000,
-        "network.segment_frames": 32,
-        "network.cnn1d.filters": 2,
-        "network.cnn1d.n_blocks": 2,
-        "network.cnn2d.filters": 2,
-        "network.cnn2d.n_blocks": 2,
-        "network.dense_units": 5,
-        "training.epochs": 2,
-        "training.members": 3,
-    }
-)
+
+@pytest.fixture(scope="module")
+def music(tmp_path_factory: pytest.TempPathFactory) -> Plan:
+    return with_runs(make_plan(tmp_path_factory.mktemp("music")))
 
 
 @pytest.fixture
-def plan(tmp_path: Path) -> Plan:
-    """Twelve tunes of two kinds, their spectrograms, and a database for runs."""
-    rows, sources = [], {}
-    for i in range(12):
-        path = write_tune(
-            tmp_path / f"{i}.wav", seed=i, duration_s=1.5, sr=8_000, base_hz=(200, 900)[i % 2]
-        )
-        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-        split = ("train", "train", "validation", "test")[i // 2 % 4]
-        rows.append({"sha256": sha256, "genre": ("hum", "whistle")[i % 2], "split": split})
-        sources[sha256] = Source(path, 1.5)
-    FeatureStore(tmp_path / "features", CONFIG.features).build(sources, sequential)
-    pd.DataFrame(rows).to_parquet(tmp_path / "catalog.parquet")
-    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
-    client = MlflowClient(uri)
-    experiment = client.create_experiment("members")
-    return Plan(
-        config=CONFIG,
-        genres=("hum", "whistle"),
-        catalog=tmp_path / "catalog.parquet",
-        features=tmp_path / "features",
-        folder=tmp_path,
-        key="key",
-        tracking_uri=uri,
-        experiment_id=experiment,
-        parent_run_id=client.create_run(experiment).info.run_id,
-        synthetic=True,
-        tags={},
-    )
+def plan(music: Plan, tmp_path: Path) -> Plan:
+    experiment = MlflowClient(music.tracking_uri).create_experiment(tmp_path.name)
+    return replace(music, folder=tmp_path, experiment_id=experiment)
 
 
 def runs(plan: Plan) -> list[str]:
@@ -106,3 +66,27 @@ def test_each_member_is_trained_once_and_what_is_shipped_is_their_mean(plan: Pla
     catalog = pd.read_parquet(plan.catalog)
     assert read_seen(shipped.folder) == set(catalog.loc[catalog["split"] != "test", "sha256"])
     assert shipped.metrics["multiply_adds"] > 0
+
+
+@pytest.mark.slow
+def test_a_member_whose_job_is_gone_ends_with_its_epoch_and_goes_on_for_the_next(
+    plan: Plan, tmp_path: Path
+):
+    config = CONFIG.override({"network.kind": "cnn1d", "training.members": 2} | UNCHANGED)
+    gone = replace(plan, job=this_process() | {"process_started": "0.00"})
+    folder = tmp_path / "study"
+    with pytest.raises(SystemExit, match="is gone"):
+        train_members(gone, config, folder, Engine(1))
+    state = folder / "member-001.npz"
+    assert [path.name for path in folder.iterdir()] == [state.name]
+    kept = Checkpoint(state).load()
+    assert len(kept.lines) == 1
+    [path] = train_members(plan, config, folder, Engine(1))
+    assert [each.name for each in folder.iterdir()] == [path.name]
+    client = MlflowClient(plan.tracking_uri)
+    ended, cut_off = client.search_runs([plan.experiment_id])
+    assert (cut_off.info.status, ended.info.status) == ("KILLED", "FINISHED")
+    # What was measured before is told again, not measured again.
+    told = client.get_metric_history(ended.info.run_id, "elapsed_s")
+    assert [metric.step for metric in told] == [1, 2]
+    assert told[0].value == kept.lines[0]["elapsed_s"]
