@@ -1,6 +1,6 @@
 """Features beside their peers: log-mel alone, and audio files on disk to features on disk.
 
-Run: python -m benchmarks.features [--tracks 400] [--rounds 5] [--music FOLDER]
+Run: python -m benchmarks.features [--tracks 1000] [--rounds 5] [--music FOLDER]
 Renders demo tracks of 30 s (not counted; FOLDER keeps them). First log-mel alone, all in turns in
 one process, on one thread; peers that are not installed are named and left out. Then in turns,
 each in processes of its own: our feature store with one worker and with two, and a loop as
@@ -240,7 +240,7 @@ def long_files() -> None:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--tracks", type=int, default=400)
+    parser.add_argument("--tracks", type=int, default=1_000)
     parser.add_argument("--music", type=Path, help="keep the rendered tracks in this folder")
     parser.add_argument("--rounds", type=int, default=5)
     asked = parser.parse_args()

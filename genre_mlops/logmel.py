@@ -21,7 +21,7 @@ from genre_mlops.errors import AudioError
 DEFINITION = 3
 # Frames a block: what is computed of them stays in the second-level cache, and memory does not grow
 # with the length of the clip.
-BLOCK_FRAMES = 48
+BLOCK_FRAMES = 32
 
 
 def mel_filters(config: FeatureConfig) -> NDArray[np.float32]:

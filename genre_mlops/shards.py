@@ -234,14 +234,18 @@ class ShardIndex:
         names = rows["shard"].to_pylist()
         self.shards: list[str] = sorted(set(names))
         numbers = {name: number for number, name in enumerate(self.shards)}
-        columns = [[numbers[name] for name in names], rows["first_frame"], rows["n_frames"]]
-        self.where = np.stack([np.asarray(c, np.int64) for c in columns], axis=1)[order]
-        self.crc32 = np.asarray(rows["crc32"], np.int64)[order]
+        # By lists: to make NumPy's arrays, Arrow imports pandas, which takes most of a second.
+        first, n_frames, crc32 = (
+            rows[column].to_pylist() for column in ("first_frame", "n_frames", "crc32")
+        )
+        columns = [[numbers[name] for name in names], first, n_frames]
+        self.where = np.array(columns, np.int64).T[order]
+        self.crc32 = np.array(crc32, np.int64)[order]
         # A shard counts where it is as long as what it is to hold.
-        n_frames = np.zeros(len(self.shards), np.int64)
-        np.maximum.at(n_frames, self.where[:, 0], self.where[:, 1:].sum(axis=1))
+        lengths = np.zeros(len(self.shards), np.int64)
+        np.maximum.at(lengths, self.where[:, 0], self.where[:, 1:].sum(axis=1))
         sizes = np.array([_size(folder / f"{name}.npy") for name in self.shards], np.int64)
-        self._whole = sizes >= HEADER_BYTES + n_frames * n_mels * 2
+        self._whole = sizes >= HEADER_BYTES + lengths * n_mels * 2
 
     def find(self, sha256: Sequence[str]) -> NDArray[np.int64]:
         """Return the places of spectrograms [shape=(n,)], -1 for those that are not there."""
