@@ -1,4 +1,4 @@
-"""Accuracy by cross-validation: both networks against MFCC statistics + SVM, on the same folds.
+"""Accuracy by cross-validation: networks against MFCC statistics + SVM, on the same folds.
 
 Run: python -m benchmarks.accuracy [--music FOLDER] [--tracks 300] [--seeds 5] [--ablate]
 Without --music on demo music, which is synthetic; with it on a folder of genre folders. Each
@@ -40,6 +40,7 @@ from genre_mlops.learning.mfcc_svm import make_svm, mfcc_statistics
 from genre_mlops.learning.resampling import resampling
 from genre_mlops.splits import KFOLD, TEST, assign_splits
 from genre_mlops.store import FeatureStore, Source
+from genre_mlops.wording import counted
 
 N_FOLDS, N_BOOTSTRAP = 5, 5_000
 # Of the epochs, those after which the held-out tracks are judged; only the last one decides.
@@ -239,8 +240,8 @@ def _to_baseline(seeds: list[list[Trained]], bar: float) -> str:
         accuracies = np.mean([[a for _, a in fold.curve] for fold in folds], axis=0)
         cpu_s = np.mean([[s for s, _ in fold.curve] for fold in folds], axis=0)
         took += list(cpu_s[accuracies >= bar][:1])
-    missed = f", {len(seeds) - len(took)} of {len(seeds)} not" if len(took) < len(seeds) else ""
-    return f"{median(took):.0f}{missed}" if took else "not reached"
+    missed = f", {len(seeds) - len(took)} of {len(seeds)} never" if len(took) < len(seeds) else ""
+    return f"{median(took):.0f}{missed}" if took else "never"
 
 
 def main() -> None:
@@ -269,8 +270,9 @@ def main() -> None:
     n_groups = music.tracks["split_group"].nunique()
     print(
         f"{'synthetic ' * source.synthetic}{source.name}: {len(music.tracks)} tracks of "
-        f"{len(music.genres)} genres, {n_groups} groups, {N_FOLDS} folds, {asked.seeds} seed(s), "
-        f"{base.training.epochs} epochs, {base.training.crops_per_track} crops a track"
+        f"{len(music.genres)} genres, {n_groups} groups, {N_FOLDS} folds, "
+        f"{counted(asked.seeds, 'seed')}, {base.training.epochs} epochs, "
+        f"{base.training.crops_per_track} crops a track"
     )
     print(versions("keras", "scikit-learn"))
     print_table(music, found, judge_baseline(music, base))

@@ -18,6 +18,10 @@ Samples = Annotated[int, Field(gt=0)]
 Count = Annotated[int, Field(gt=0)]
 Dbfs = Annotated[float, Field(le=0, ge=-200)]
 Share = Annotated[float, Field(ge=0, lt=1)]
+Pooling = Annotated[int, Field(ge=1, le=8)]
+Filters = Annotated[int, Field(ge=2, le=1_024)]
+Blocks = Annotated[int, Field(ge=1, le=8)]
+KernelSize = Annotated[int, Field(ge=1, le=31)]
 
 
 class Section(BaseModel):
@@ -137,32 +141,32 @@ class FeatureConfig(Section):
 class ConvolutionConfig(Section):
     """The sizes of one kind of network."""
 
-    input_pool: Annotated[int, Field(ge=1, le=8)]
+    input_pool: Pooling
     """Frames (and for cnn2d, mel bands) averaged before the first block."""
-    filters: Annotated[int, Field(ge=2, le=1_024)]
+    filters: Filters
     """Of the first block; each block has twice those of the one before."""
-    n_blocks: Annotated[int, Field(ge=1, le=8)]
-    kernel_size: Annotated[int, Field(ge=1, le=31)]
-    pool_size: Annotated[int, Field(ge=1, le=8)] = 2
+    n_blocks: Blocks
+    kernel_size: KernelSize
+    pool_size: Pooling = 2
     """Maximum over this many frames (and bands) in each block."""
 
 
 class Cnn1dConfig(ConvolutionConfig):
     """Convolution over time, with the mel bands as channels."""
 
-    input_pool: Annotated[int, Field(ge=1, le=8)] = 1
-    filters: Annotated[int, Field(ge=2, le=1_024)] = 64
-    n_blocks: Annotated[int, Field(ge=1, le=8)] = 3
-    kernel_size: Annotated[int, Field(ge=1, le=31)] = 5
+    input_pool: Pooling = 1
+    filters: Filters = 64
+    n_blocks: Blocks = 3
+    kernel_size: KernelSize = 5
 
 
 class Cnn2dConfig(ConvolutionConfig):
     """Convolution over time and frequency."""
 
-    input_pool: Annotated[int, Field(ge=1, le=8)] = 2
-    filters: Annotated[int, Field(ge=2, le=1_024)] = 16
-    n_blocks: Annotated[int, Field(ge=1, le=8)] = 4
-    kernel_size: Annotated[int, Field(ge=1, le=31)] = 3
+    input_pool: Pooling = 2
+    filters: Filters = 16
+    n_blocks: Blocks = 4
+    kernel_size: KernelSize = 3
 
 
 class NetworkConfig(Section):
@@ -369,8 +373,12 @@ def _put(tree: dict[str, Any], dotted: str, value: object) -> None:
     node: Any = tree
     for section in sections:
         node = node.get(section) if isinstance(node, dict) else None
-    if not isinstance(node, dict) or key not in node or isinstance(node[key], dict):
+    if not isinstance(node, dict) or key not in node:
         raise ConfigError(_unknown(dotted))
+    if isinstance(node[key], dict):
+        raise ConfigError(
+            f"{dotted} is a section of settings, such as {dotted}.{next(iter(node[key]))}"
+        )
     node[key] = value
 
 

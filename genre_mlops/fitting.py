@@ -106,7 +106,7 @@ def fit(
     from genre_mlops.learning.training import be_deterministic, train
 
     def checked_report(epoch: int, loss: float) -> None:
-        # A worker does not end with the job it works for.
+        # A worker of a cluster does not end with the job it works for.
         if is_gone(plan.job):
             raise SystemExit("the job that asked for this training is gone")
         report(epoch, loss)

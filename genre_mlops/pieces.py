@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from genre_mlops.errors import GenreError
 from genre_mlops.files import replacing
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 _MOST_PIECES = 32
 # Another process may merge the pieces while this one reads them.
-_ATTEMPTS = 10
+_ATTEMPTS, _PAUSE_S = 10, 0.1
 
 
 class PieceTable:
@@ -63,19 +64,31 @@ class PieceTable:
             Those to return, where they are there; by default all.
         columns : sequence of str, optional
             With the key among them; by default all.
+
+        Raises
+        ------
+        GenreError
+            Pieces that are listed cannot be found, for some seconds.
+        OSError
+            The disk fails.
         """
         import pyarrow as pa
 
         wanted = None if keys is None else frozenset(keys)
         names = list(columns or self.types)
         schema = pa.schema([self.schema.field(name) for name in names])
-        for _ in range(_ATTEMPTS):
+        for attempt in range(_ATTEMPTS):
             try:
                 tables = list(self._newest(self._pieces(), names, wanted))
             except FileNotFoundError:
+                # Another process merges them; a folder that machines share shows it late.
+                time.sleep(_PAUSE_S * attempt)
                 continue
             return pa.concat_tables([pa.Table.from_batches([], schema), *tables])
-        return schema.empty_table()
+        raise GenreError(
+            f"{self.folder}: its {self.name}-*.parquet come and go: is another process at work, or "
+            "are some links that lead nowhere? run again, or remove these"
+        )
 
     def tidy(self) -> None:
         """Merge the pieces where there are many, row by row: the table need not fit in memory."""

@@ -54,6 +54,8 @@ def quiet_stderr() -> Iterator[None]:
 def end_with(parent: int) -> None:
     """End this process soon after the one that started it, by a thread that looks.
 
+    Nothing is cleaned up: runs and half-written files are left for the next job to sweep.
+
     Parameters
     ----------
     parent : int

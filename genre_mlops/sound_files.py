@@ -165,8 +165,8 @@ class _TimedFile:
 
     def is_late(self) -> bool:
         """Whether the time is up."""
-        # No thread computes for longer than the clock goes, which on some systems takes a
-        # thousandth of the time to read.
+        # First the wall clock, which no thread's own clock overtakes: on some systems it is read a
+        # thousand times as fast.
         passed_s = time.perf_counter() - self._opened_s
         return passed_s > self.limit_s and self.spent_s > self.limit_s
 

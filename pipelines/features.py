@@ -9,7 +9,7 @@ from genre_mlops.errors import DataError
 from genre_mlops.quality import in_lines
 from genre_mlops.readings import State
 from genre_mlops.store import Estimate, FeatureStore, Source
-from genre_mlops.wording import counted
+from genre_mlops.wording import counted, printable
 from pipelines import validate
 from pipelines.job import Job, Validated, start
 
@@ -34,11 +34,12 @@ def run(job: Job, data: Validated) -> FeatureStore:
         tracking.log_metrics({**counts, "failed": len(report.failures)})
         _log.info("features: %d built, %d reused", report.n_built, report.n_reused)
         if report.failures:
-            all_lines = in_lines(report.failures, n_shown=len(report.failures))
-            tracking.log_text("\n".join([*all_lines, ""]), "failures.txt")
+            told = (f"{printable(path)}: {printable(why)}" for path, why in report.failures.items())
+            tracking.log_text("\n".join([*told, ""]), "failures.txt")
             lines = "\n".join(f"  {line}" for line in in_lines(report.failures))
             raise DataError(
-                f"features: {len(report.failures)} file(s) gave none\n{lines}\n"
+                f"features: {counted(len(report.failures), 'file')} gave none (all of them: "
+                f"failures.txt of the run)\n{lines}\n"
                 "  to go on: replace or remove them, then run the same command"
             )
     return store

@@ -25,6 +25,7 @@ def summarise(
     accuracy = registered.judged.evaluation.accuracy
     alias = CHAMPION if registered.verdict.promote else CHALLENGER
     champion = version_of(registered.name, CHAMPION)
+    doubt = in_doubt(registered.judged.evaluation, floor.test)
     rows = {
         "data": f"{data.source.name}: {len(data.catalog)} {synthetic}tracks of "
         f"{len(data.genres)} genres, {data.n_quarantined} set aside",
@@ -34,7 +35,7 @@ def summarise(
         f"{accuracy.low:.3f} to {accuracy.high:.3f}, {len(registered.judged.tracks)} tracks",
         f"{synthetic}floor": f"{floor.test}: MFCC statistics + SVM on the same tracks",
         f"{synthetic}warning": f"no score: {floor.segments}",
-        **_doubt(registered.judged.evaluation, floor.test),
+        **({f"{synthetic}doubt": doubt} if doubt else {}),
         "version": f"{registered.name} {registered.version}, {alias}",
         "why": registered.verdict.reason,
         "bento": f"{bento} (version {champion})",
@@ -48,11 +49,12 @@ def summarise(
     out.print("       [bold]make ui[/bold]      shows the runs on http://127.0.0.1:5000")
 
 
-def _doubt(found: Evaluation, floor: Floor) -> dict[str, str]:
+def in_doubt(found: Evaluation, floor: Floor) -> str:
+    """Say what a score does not show, or nothing."""
     if found.accuracy.low <= found.chance:
         than = f"not shown to be better than always answering one genre ({found.chance:.3f})"
     elif found.accuracy.value <= floor.accuracy.value:
         than = f"not better than MFCC statistics + SVM ({floor.accuracy.value:.3f})"
     else:
-        return {}
-    return {"doubt": f"{than}: it may need more tracks, epochs or trials"}
+        return ""
+    return f"{than}: it may need more tracks, epochs or trials"

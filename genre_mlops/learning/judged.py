@@ -202,10 +202,10 @@ class Judged:
                 "validation tracks."
             )
         asked = self.info.provenance.get("sure_accuracy")
-        least = f"the least above which {asked:.0%} of the" if asked else "chosen on the"
+        share = f"for {100 * float(asked):g} % of right ones, " if asked else ""
         return (
             f"{told}An answer is sure above probability {above:.2f}, otherwise it may be none of "
-            f"these: {least} validation tracks{' are right' if asked else ''}."
+            f"these: chosen {share}on the validation tracks."
         )
 
     def _changes(self) -> list[str]:

@@ -36,8 +36,8 @@ class Learner:
     def __init__(self, config: Config, tracks: TrackSet, *, n_genres: int) -> None:
         sizes = (config.network, config.features)
         policy = "mixed_bfloat16" if _takes_bfloat16(config.training) else "float32"
-        self._members = build_networks(*sizes, n_genres=n_genres, policy=policy)
-        self._network = average_networks(self._members)
+        self._parts = build_networks(*sizes, n_genres=n_genres, policy=policy)
+        self._network = average_networks(self._parts)
         self.averaged = average_networks(build_networks(*sizes, n_genres=n_genres))
         self.averaged.set_weights(self._network.get_weights())
         self._config, self._seed = config.training, config.seed
@@ -118,9 +118,9 @@ class Learner:
     def _learn(self, crops: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor) -> None:
         segments, labels = self._augment(tf.cast(crops, tf.float32), labels, seed)
         with tf.GradientTape() as tape:
-            # Each member learns for itself: were it their average that learns, they would lean on
+            # Each learns for itself: were it their average that learns, they would lean on
             # each other and grow alike.
-            told = [member(segments, training=True) for member in self._members]
+            told = [part(segments, training=True) for part in self._parts]
             losses = tf.add_n([self._loss_of(labels, probabilities) for probabilities in told])
             loss = tf.reduce_mean(losses)
         learnt = self._network.trainable_variables

@@ -23,8 +23,8 @@ def build_networks(
     Each is blocks of convolution, statistics of what they find, and a head. `cnn2d` convolves over
     time and frequency, `cnn1d` over time with the mel bands as channels. Each block is
     convolution, max pooling, batch normalisation and ReLU, with twice the filters of the block
-    before. The mean and the maximum of the last block over time go through one dense layer to a
-    softmax.
+    before; `cnn1d` normalises each band first. The mean and the maximum of the last block over time
+    go through one dense layer to a softmax.
 
     Parameters
     ----------
@@ -63,8 +63,9 @@ def average_networks(networks: Sequence[keras.Model]) -> keras.Model:
     if len(networks) == 1:
         return networks[0]
     segments = keras.Input(networks[0].input_shape[1:], name="segments")
-    for number, network in enumerate(networks):
-        network.name = f"member_{number}"
+    if len({network.name for network in networks}) < len(networks):
+        for number, network in enumerate(networks):
+            network.name = f"member_{number}"
     mean = layers.Average(name="probabilities")([network(segments) for network in networks])
     return keras.Model(segments, mean, name="ensemble")
 

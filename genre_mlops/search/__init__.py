@@ -1,4 +1,4 @@
-"""Hyperparameter search: the only import of optuna.
+"""Hyperparameter search: the only package that imports optuna.
 
 What a trial tries follows from the seed and the trials before it, so that with one worker an
 interrupted search ends where an uninterrupted one would have.
@@ -69,6 +69,7 @@ class BestTrial:
             "trial_run_id": self.run_id,
             "features_digest": self.config.features.digest(),
             "seed": self.config.seed,
+            "network": self.config.network.kind,
             "sure_accuracy": self.config.evaluation.sure_accuracy,
             "validation_loss": self.validation_loss,
         }

@@ -26,7 +26,11 @@ FINISHED, OWNER = "genre.finished", "genre.owner"
 # Of a trial: the file in its study's folder where its training keeps its state.
 UNFINISHED = "genre.unfinished"
 DONE = (TrialState.COMPLETE, TrialState.PRUNED)
-_TRAINING_MODULES = ("augment", "batches", "learner", "networks", "training")
+# What is learnt from, how, and what trials are ranked by.
+_TRAINING_MODULES = (
+    *(f"learning/{name}.py" for name in ("augment", "batches", "learner", "metrics", "networks")),
+    *("learning/training.py", "logmel.py", "segments.py"),
+)
 # Seconds that a process waits for the others to be done with the database.
 _PATIENCE_S = 120
 
@@ -49,7 +53,10 @@ def study_key(config: Config, split_digest: str) -> str:
 
 
 def open_study(plan: Plan) -> optuna.Study:
-    """Take up the newest study of this key that a dead process left, or begin another."""
+    """Take up the newest study of this key that a dead process left, or begin another.
+
+    Two processes that look at the same moment, just after a third was killed, may both take it up.
+    """
     quieten()
     plan.folder.mkdir(parents=True, exist_ok=True)
     storage = open_storage(plan.folder)
@@ -172,8 +179,8 @@ def _number(study_name: str) -> int:
 
 def _code_digest() -> str:
     """Return a digest of the modules that train: half a search of each of two codes is none."""
-    folder = Path(genre_mlops.__file__).with_name("learning")
-    code = [(folder / f"{name}.py").read_bytes() for name in _TRAINING_MODULES]
+    folder = Path(genre_mlops.__file__).parent
+    code = [(folder / name).read_bytes() for name in _TRAINING_MODULES]
     return hashlib.sha256(b"".join(code)).hexdigest()
 
 

@@ -27,12 +27,14 @@ def test_files_that_give_no_features_are_named_counted_and_listed(
 ):
     monkeypatch.chdir(place.root)
     music = place.root / "music" / "hum"
-    paths = [write_tune(music / f"{i}.wav", seed=i, duration_s=1) for i in range(3)]
+    paths = [write_tune(music / f"{i}.wav", seed=i, duration_s=1) for i in range(9)]
     rows = [
         {"path": read.path, "sha256": read.sha256, "duration_s": 1.0, **read.state._asdict()}
         for read in hash_files([str(path) for path in paths])
     ]
-    write_tune(paths[1], seed=9)
+    changed = paths[1:8]
+    for path in changed:
+        write_tune(path, seed=9)
     data = Validated(
         source=FolderDataset(music.parent),
         catalog=pd.DataFrame(rows),
@@ -43,14 +45,18 @@ def test_files_that_give_no_features_are_named_counted_and_listed(
         n_quarantined=0,
     )
     tracking.use_tracking_uri(place.tracking_uri)
-    with pytest.raises(DataError, match=r"features: 1 file\(s\) gave none\n.*1\.wav: has changed"):
+    said = (
+        r"features: 7 files gave none .*failures\.txt of the run\)\n.*wav and 6 more: has changed"
+    )
+    with pytest.raises(DataError, match=said):
         features.run(Job(Config(), place.root / "workspace", Engine(1)), data)
     [run] = runs_of(place, "features")
     assert run.info.status == "FAILED"
     counts = {key: run.data.metrics[key] for key in ("built", "reused", "failed")}
-    assert counts == {"built": 2, "reused": 0, "failed": 1}
+    assert counts == {"built": 2, "reused": 0, "failed": 7}
     listed = client(place).download_artifacts(run.info.run_id, "failures.txt")
-    assert Path(listed).read_text().startswith(f"{paths[1]}: has changed since it was checked")
+    why = "has changed since it was checked; run again"
+    assert sorted(Path(listed).read_text().splitlines()) == [f"{path}: {why}" for path in changed]
 
 
 @pytest.mark.parametrize(

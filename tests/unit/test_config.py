@@ -20,9 +20,11 @@ def test_an_override_changes_its_key_and_no_other():
     ("override", "message"),
     [
         ("training.epochz=3", "unknown setting training.epochz; did you mean training.epochs?"),
-        ("training=3", "unknown setting training"),
+        ("training=3", "training is a section of settings, such as training.members"),
+        ("network.cnn1d=3", "network.cnn1d is a section of settings, such as network.cnn1d."),
         ("network.cnn2d.filters.x=3", "unknown setting network.cnn2d.filters.x"),
         ("training.epochs=0", "training.epochs: .*greater than or equal to 1 .got 0"),
+        ("network.kind=both", "Input should be 'cnn1d', 'cnn2d' or 'cnn1d.cnn2d'"),
         ("training.epochs=many", "training.epochs: .*got 'many'"),
         ("features.fmax=20000", "fmax 20000.0 Hz is above Nyquist, 11025.0 Hz"),
         ("features.hop_length=4096", "hop_length 4096 is above n_fft 2048"),

@@ -7,6 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from genre_mlops import pieces
+from genre_mlops.errors import GenreError
 from genre_mlops.pieces import PieceTable
 
 TYPES = {"name": "string", "n": "int64", "words": "large_binary"}
@@ -127,4 +128,18 @@ def test_a_disc_that_fails_is_no_empty_table(tmp_path: Path, monkeypatch: pytest
         disc.setattr("pyarrow.parquet.ParquetFile", fails)
         with pytest.raises(OSError, match="Input/output error"):
             table.read()
+    assert held(table) == {"a": 1}
+
+
+def test_a_piece_that_is_listed_and_never_found_is_no_empty_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(pieces, "_PAUSE_S", 0)
+    table = PieceTable(tmp_path, "numbers", TYPES)
+    table.append(rows(table, {"a": 1}))
+    link = tmp_path / "numbers-0.parquet"
+    link.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(GenreError, match=r"its numbers-\*\.parquet come and go"):
+        table.read()
+    link.unlink()
     assert held(table) == {"a": 1}

@@ -35,7 +35,7 @@ FEW = {"search.trials": 4, "search.startup_trials": 3, "network.kind": "cnn1d"}
 
 def ask(folder: Path, ready, numbers) -> None:
     study = optuna.load_study(study_name="x", storage=open_storage(folder))
-    ready.wait()
+    ready.wait(timeout=60)
     space = {"x": optuna.distributions.FloatDistribution(0, 1)}
     numbers.put([study.ask(space).number for _ in range(N_ASKED)])
 
@@ -46,12 +46,14 @@ def test_no_two_processes_get_the_same_waiting_trial(tmp_path: Path):
     study = optuna.create_study(study_name="x", storage=open_storage(tmp_path))
     for i in range(3 * N_ASKED):
         study.enqueue_trial({"x": i / 100})
-    processes = [context.Process(target=ask, args=(tmp_path, ready, numbers)) for _ in range(3)]
+    processes = [
+        context.Process(target=ask, args=(tmp_path, ready, numbers), daemon=True) for _ in range(3)
+    ]
     for process in processes:
         process.start()
     asked = [number for _ in processes for number in numbers.get(timeout=120)]
     for process in processes:
-        process.join()
+        process.join(60)
     assert sorted(asked) == list(range(3 * N_ASKED))
 
 
@@ -79,7 +81,7 @@ def test_a_study_is_found_by_data_config_and_code(monkeypatch: pytest.MonkeyPatc
         study_key(Config(), "other data"),
         study_key(Config().override({"network.dropout": 0.2}), "data"),
     }
-    monkeypatch.setattr(studies, "_TRAINING_MODULES", ("augment",))
+    monkeypatch.setattr(studies, "_TRAINING_MODULES", ("learning/augment.py",))
     others.add(study_key(Config(), "data"))
     assert len(others - {key}) == 3
 

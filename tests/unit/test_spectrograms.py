@@ -32,7 +32,7 @@ def test_it_is_the_log_mel_of_the_whole_clip(tmp_path: Path, suffix: str, sr: in
     assert halves.S_db.flags.c_contiguous
 
 
-# 881 frames in blocks of 48, the last of 17.
+# 881 frames, the last of 17.
 @pytest.mark.parametrize("growth_frames", [BLOCK_FRAMES, 50, 200, 880, 881, 882])
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])
 def test_room_for_it_grows_with_its_length(

@@ -260,6 +260,19 @@ def test_what_a_killed_build_left_is_removed_when_it_is_old(
     assert all(digest in store for digest in sources)
 
 
+def test_shards_whose_index_cannot_be_read_are_not_taken_for_left_behind(
+    tmp_path: Path, sources: dict[str, Source]
+):
+    build(tmp_path, sources)
+    store, shards = FeatureStore(tmp_path / "f", CONFIG), files_of(tmp_path)
+    for path in shards:
+        os.utime(path, (0, 0))
+    (store.folder / "index-0.parquet").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(GenreError, match="come and go"):
+        store.build(sources, sequential)
+    assert files_of(tmp_path).keys() == shards.keys()
+
+
 def test_what_cannot_be_used_is_remembered_by_its_content(
     tmp_path: Path, sources: dict[str, Source]
 ):

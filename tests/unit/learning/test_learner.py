@@ -178,7 +178,7 @@ def test_each_member_learns_as_it_would_alone():
     alone, pair = (
         learner(CONFIG.override({"network.kind": kind})) for kind in ("cnn1d", "cnn1d+cnn2d")
     )
-    members = alone.averaged, pair.averaged.get_layer("member_0")
+    members = alone.averaged, pair.averaged.get_layer("cnn1d")
     began = alone.averaged.get_weights()
     for one, other in zip(*(member.get_weights() for member in members), strict=True):
         np.testing.assert_array_equal(one, other)
