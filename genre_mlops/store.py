@@ -284,7 +284,7 @@ class FeatureStore:
         """Remove the shards, and beginnings of files, that a killed build left long ago."""
         ours = {f"{name}.npy" for name in self.index.shards}
         for path in (*self.folder.glob("shard-*.npy"), *self.folder.glob(".*")):
-            # Gone meanwhile, a folder of somebody else's, or in a store that may only be read.
+            # Gone meanwhile, a folder of somebody else's, or not ours to remove.
             with contextlib.suppress(OSError):
                 if path.name not in ours and time.time() - path.stat().st_mtime > _LEFT_BEHIND_S:
                     path.unlink()
