@@ -12,8 +12,8 @@ from tests.sources import make_whole_gtzan
 SHORT = "quality.min_duration_s=1"
 TINY = (
     f"{SHORT} features.sr=8000 features.fmax=4000 features.n_fft=512 features.n_mels=24 "
-    "network.segment_frames=32 network.cnn1d.filters=2 network.cnn1d.n_blocks=2 "
-    "network.cnn2d.filters=2 network.cnn2d.n_blocks=2 network.dense_units=8 "
+    "network.kind=cnn1d network.segment_frames=32 network.cnn1d.filters=2 "
+    "network.cnn1d.n_blocks=2 network.dense_units=8 "
     "training.crops_per_track=1 training.batch_size=64 evaluation.n_bootstrap=100 "
     "evaluation.robustness_tracks=10 baseline.segment_s=0.5"
 )

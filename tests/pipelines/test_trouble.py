@@ -13,8 +13,8 @@ from tests.pipelines.conftest import SMALL, Place
 from tests.pipelines.runs import champion_of, client, parent_of, runs_of, statuses
 
 TINY = (
-    "network.segment_frames=64 network.cnn1d.filters=2 network.cnn1d.n_blocks=2 "
-    "network.cnn2d.filters=2 network.cnn2d.n_blocks=2 evaluation.n_bootstrap=100"
+    "network.kind=cnn1d network.segment_frames=64 network.cnn1d.filters=2 "
+    "network.cnn1d.n_blocks=2 evaluation.n_bootstrap=100"
 )
 
 
