@@ -9,25 +9,13 @@ from genre_mlops.learning.batches import CropBatches, TrackSet
 from genre_mlops.learning.learner import Learner
 from genre_mlops.learning.networks import build_networks
 from genre_mlops.learning.training import be_deterministic
+from tests.plans import UNCHANGED
 
 N_TRACKS, N_FRAMES, N_MELS, N_GENRES = 12, 48, 24, 3
 RATE = 1e-3
-OFF = {
-    f"augment.{key}": 0
-    for key in (
-        "gain_db",
-        "eq_db",
-        "time_stretch",
-        "pitch_shift_semitones",
-        "n_time_masks",
-        "n_mel_masks",
-        "noise_share",
-        "mixup_alpha",
-    )
-}
 # An epoch is one step, on all tracks; what is judged is the network itself, not its average.
 CONFIG = Config().override(
-    OFF
+    UNCHANGED
     | {
         "features.sr": 8_000,
         "features.n_mels": N_MELS,
@@ -194,7 +182,9 @@ def test_each_member_learns_as_it_would_alone():
 def test_a_stretch_begins_anywhere_in_the_crop_where_it_fits():
     n, n_frames = 400, 40
     augment = Augmenter(
-        AugmentConfig(**{key.removeprefix("augment."): 0 for key in OFF} | {"time_stretch": 0.5}),
+        AugmentConfig(
+            **{key.removeprefix("augment."): 0 for key in UNCHANGED} | {"time_stretch": 0.5}
+        ),
         CONFIG.features,
         segment_frames=n_frames,
     )
