@@ -87,12 +87,13 @@ def tell_features(checked: "FeatureCheck", folder: Path) -> None:
         if offenders:
             say(f"{name}:")
             _print(offenders)
+    step = 'make run ARGS="-e features -P dataset=..."'
     if checked.missing:
-        say("to go on: mlflow run . -e features computes what was not computed")
+        say(f"to go on: {step} computes what was not computed")
     if checked.damaged:
-        say(f"to go on: remove the damaged shards from {folder}, then mlflow run . -e features")
+        say(f"to go on: remove the damaged shards from {folder}, then {step}")
     if checked.different:
-        say(f"to go on: remove {folder}, then mlflow run . -e features")
+        say(f"to go on: remove {folder}, then {step}")
 
 
 def tell_checks(found: "Inspection") -> None:

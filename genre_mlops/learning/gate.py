@@ -64,8 +64,8 @@ def judge(challenger: Score, champion: Score) -> Verdict:
     figures = (
         f"{'synthetic ' * challenger.synthetic}test accuracy {challenger.accuracy:.3f} and "
         f"log-loss {challenger.log_loss:.3f} against {champion.accuracy:.3f} and "
-        f"{champion.log_loss:.3f} of {who} on the same {challenger.n_tracks} tracks, which "
-        "neither has learnt from"
+        f"{champion.log_loss:.3f} of {who} on the same {challenger.n_tracks} tracks, no "
+        "file of which either has learnt from"
     )
     ours = (challenger.accuracy, -challenger.log_loss)
     theirs = (champion.accuracy, -champion.log_loss)
