@@ -198,8 +198,8 @@ class FeatureStore:
                 failures |= built.failures
                 n_failed += len(built.failures)
         index.tidy()
-        # Anew also where nothing was missing: others may have built since it was read.
-        self.index = ShardIndex(self.folder, self.config.n_mels)
+        if missing:
+            self.index = ShardIndex(self.folder, self.config.n_mels)
         self._sweep()
         return BuildReport(len(missing) - n_failed, n_reused, failures)
 
@@ -282,9 +282,21 @@ class FeatureStore:
 
     def _sweep(self) -> None:
         """Remove the shards, and beginnings of files, that a killed build left long ago."""
-        ours = {f"{name}.npy" for name in self.index.shards}
-        for path in (*self.folder.glob("shard-*.npy"), *self.folder.glob(".*")):
+        left = self._left_behind()
+        if left:
+            # Others may have built since the index was read.
+            self.index = ShardIndex(self.folder, self.config.n_mels)
+            left &= self._left_behind()
+        for path in left:
             # Gone meanwhile, a folder of somebody else's, or not ours to remove.
             with contextlib.suppress(OSError):
+                path.unlink()
+
+    def _left_behind(self) -> set[Path]:
+        ours = {f"{name}.npy" for name in self.index.shards}
+        old: set[Path] = set()
+        for path in (*self.folder.glob("shard-*.npy"), *self.folder.glob(".*")):
+            with contextlib.suppress(FileNotFoundError):
                 if path.name not in ours and time.time() - path.stat().st_mtime > _LEFT_BEHIND_S:
-                    path.unlink()
+                    old.add(path)
+        return old

@@ -267,10 +267,24 @@ def test_shards_whose_index_cannot_be_read_are_not_taken_for_left_behind(
     store, shards = FeatureStore(tmp_path / "f", CONFIG), files_of(tmp_path)
     for path in shards:
         os.utime(path, (0, 0))
+    orphan = store.folder / "shard-0123456789abcdef.npy"
+    orphan.write_bytes(b"half")
+    os.utime(orphan, (0, 0))
     (store.folder / "index-0.parquet").symlink_to(tmp_path / "nowhere")
     with pytest.raises(GenreError, match="come and go"):
         store.build(sources, sequential)
-    assert files_of(tmp_path).keys() == shards.keys()
+    assert files_of(tmp_path).keys() == {*shards, orphan}
+
+
+def test_what_others_have_built_since_is_not_taken_for_left_behind(
+    tmp_path: Path, sources: dict[str, Source]
+):
+    opened_early = FeatureStore(tmp_path / "f", CONFIG)
+    build(tmp_path, sources)
+    for path in files_of(tmp_path):
+        os.utime(path, (0, 0))
+    assert opened_early.build({}, never).n_built == 0
+    assert all(digest in FeatureStore(tmp_path / "f", CONFIG) for digest in sources)
 
 
 def test_what_cannot_be_used_is_remembered_by_its_content(
