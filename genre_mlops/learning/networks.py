@@ -78,7 +78,7 @@ def describe(network: keras.Model) -> dict[str, int]:
 def summary(network: keras.Model) -> str:
     """Return a table of a network's layers, those of an ensemble's members too."""
     lines: list[str] = []
-    network.summary(print_fn=lines.append, line_length=100, expand_nested=True)
+    network.summary(print_fn=lines.append, line_length=80, expand_nested=True)
     return "\n".join(lines)
 
 

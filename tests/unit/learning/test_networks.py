@@ -91,6 +91,8 @@ def test_an_ensemble_is_the_mean_of_its_members_also_when_read_again(tmp_path):
     np.testing.assert_allclose(ensemble(segments()), means, atol=1e-6)
     assert describe(ensemble)["multiply_adds"] == sum(costs)
     assert "member_2" in summary(ensemble)
+    # Whole lines, also where the terminal's width is not known.
+    assert "Connected to" in summary(ensemble)
     save_network(ensemble, tmp_path / "ensemble.keras")
     again = load_network(tmp_path / "ensemble.keras")
     np.testing.assert_allclose(again(segments()), means, atol=1e-6)
