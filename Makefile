@@ -11,6 +11,11 @@ STAMP := .venv/.installed-$(notdir $(LOCK))
 COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 \
 	--generate-hashes --quiet --custom-compile-command "make lock"
 
+# `make run ARGS="-P set="a=1 b=2""` would be heard as ARGS and a variable b, without a word.
+KNOWN := ARGS GPU PYTHON
+STRAY := $(filter-out $(KNOWN),$(foreach v,$(.VARIABLES),$(if $(filter command,$(word 1,$(origin $v))),$v)))
+$(if $(STRAY),$(error unknown: $(STRAY). Known are $(KNOWN); quote as in ARGS='-P set="a=1 b=2"'))
+
 .DEFAULT_GOAL := help
 .PHONY: help install run test check lock serve ui clean
 
@@ -55,7 +60,7 @@ serve: install ## serve the champion's bento on http://127.0.0.1:3000
 	BENTOML_DO_NOT_TRACK=True $(BIN)/bentoml serve genre_classifier:latest --host 127.0.0.1 --port 3000 $(ARGS)
 
 ui: install ## browse the runs on http://127.0.0.1:5000
-	$(BIN)/mlflow ui $(ARGS)
+	MLFLOW_DISABLE_TELEMETRY=true $(BIN)/mlflow ui $(ARGS)
 
 clean: ## remove the environment (runs, data and models stay)
 	rm -rf .venv

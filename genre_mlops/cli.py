@@ -55,9 +55,8 @@ def predict(
     from genre_mlops import predictions
 
     with exit_codes(), ProgressBars(err) as progress:
-        files = [file for source in sources for file in predictions.find_audio(source)]
         champion = predictions.open_champion(model)
-        answers = list(predictions.predict_files(champion, files, progress))
+        answers = list(predictions.predict_files(champion, sources, progress))
     if as_json:
         typer.echo(json.dumps([answer.as_json() for answer in answers], indent=2))
     else:

@@ -12,7 +12,7 @@ from rich.text import Text
 from genre_mlops import registry
 from genre_mlops.datasets.base import AUDIO_SUFFIXES
 from genre_mlops.domain import Progress
-from genre_mlops.errors import AudioError, DataError
+from genre_mlops.errors import AudioError
 from genre_mlops.learning.bundle import Bundle, Prediction
 from genre_mlops.processes import quiet_stderr
 from genre_mlops.readings import LONGEST_S
@@ -55,26 +55,26 @@ class Answer:
         }
 
 
-def find_audio(source: Path) -> list[Path]:
+def find_audio(source: Path) -> list[tuple[Path, str | None]]:
     """Return a file, or the audio files of a folder and its subfolders.
 
-    Raises
-    ------
-    DataError
-        There is no such file, or no audio file in the folder.
+    Returns
+    -------
+    list of (Path, str or None)
+        Each file; or the source itself, and why there is none.
     """
     if not source.exists():
-        raise DataError(f"{source}: there is no such file or folder")
+        return [(source, "there is no such file or folder")]
     if not source.is_dir():
-        return [source]
+        return [(source, None)]
     files = sorted(
         path
         for path in source.rglob("*")
         if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file() and path.name[0] != "."
     )
     if not files:
-        raise DataError(f"{source}: no audio file in this folder or below it")
-    return files
+        return [(source, "no audio file in this folder or below it")]
+    return [(path, None) for path in files]
 
 
 def open_champion(name: str) -> Champion:
@@ -84,17 +84,20 @@ def open_champion(name: str) -> Champion:
 
 
 def predict_files(
-    champion: Champion, files: Sequence[Path], progress: Progress
+    champion: Champion, sources: Sequence[Path], progress: Progress
 ) -> Iterator[Answer]:
-    """Predict files one after the other; one that cannot be used does not stop the rest."""
-    for n_done, path in enumerate(files, start=1):
+    """Predict files and folders in turn; one that cannot be used does not stop the rest."""
+    files = [found for source in sources for found in find_audio(source)]
+    for n_done, (path, error) in enumerate(files, start=1):
         try:
+            if error:
+                raise AudioError(str(path), error)
             # The mp3 decoder writes its warnings past Python.
             with quiet_stderr():
                 prediction = champion.bundle.predict(path, max_duration_s=LONGEST_S)
             yield Answer(path, champion, prediction)
-        except AudioError as error:
-            yield Answer(path, champion, None, error.reason)
+        except AudioError as unusable:
+            yield Answer(path, champion, None, unusable.reason)
         progress("predict", n_done, len(files))
 
 

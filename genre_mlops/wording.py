@@ -3,11 +3,16 @@
 import difflib
 from collections.abc import Iterable
 
+# The least share of letters in common for a name to be suggested.
+_ALIKE = 0.5
+
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return ``; did you mean ...?`` with the known name most like another one, or nothing."""
-    close = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.5)
-    return f"; did you mean {close[0]}?" if close else ""
+    """Return ``; did you mean ...?`` with the known names most like another one, or nothing."""
+    alike = {k: difflib.SequenceMatcher(None, k, name).ratio() for k in sorted(known)}
+    most = max(alike.values(), default=0.0)
+    close = [k for k, share in alike.items() if share == most]
+    return f"; did you mean {' or '.join(close)}?" if most >= _ALIKE else ""
 
 
 def counted(n: int, noun: str) -> str:

@@ -12,6 +12,8 @@ from genre_mlops.search import BestTrial
 from pipelines.job import Validated
 from pipelines.register import Registered
 
+_MORE = "it may need more tracks, epochs or trials"
+
 
 def summarise(
     data: Validated,
@@ -38,7 +40,7 @@ def summarise(
         **({f"{synthetic}doubt": doubt} if doubt else {}),
         "version": f"{registered.name} {registered.version}, {alias}",
         "why": registered.verdict.reason,
-        "bento": f"{bento} (version {champion})",
+        "bento": f"{bento}, which answers by {registered.name} {champion}",
     }
     table = Table.grid(padding=(0, 2))
     for name, text in rows.items():
@@ -51,10 +53,15 @@ def summarise(
 
 def in_doubt(found: Evaluation, floor: Floor) -> str:
     """Say what a score does not show, or nothing."""
+    doubts = []
+    if found.few:
+        doubts.append(f"the interval is over {found.resampled}")
     if found.accuracy.low <= found.chance:
-        than = f"not shown to be better than always answering one genre ({found.chance:.3f})"
+        doubts.append(
+            f"not shown to be better than always answering one genre ({found.chance:.3f}): {_MORE}"
+        )
     elif found.accuracy.value <= floor.accuracy.value:
-        than = f"not better than MFCC statistics + SVM ({floor.accuracy.value:.3f})"
-    else:
-        return ""
-    return f"{than}: it may need more tracks, epochs or trials"
+        doubts.append(
+            f"not better than MFCC statistics + SVM ({floor.accuracy.value:.3f}): {_MORE}"
+        )
+    return "; ".join(doubts)

@@ -74,6 +74,8 @@ class Evaluation:
         What the calibration error sums up.
     resampled : str
         What the intervals are over, for example ``"17 groups of tracks"``.
+    few : bool
+        Whether these are too few for an interval to be believed.
     """
 
     genres: tuple[str, ...]
@@ -87,6 +89,7 @@ class Evaluation:
     confusion: NDArray[np.int64]
     reliability: Reliability
     resampled: str
+    few: bool
 
     @property
     def chance(self) -> float:
@@ -234,6 +237,7 @@ def evaluate(
         confusion=confusion,
         reliability=bins,
         resampled=resamples.units,
+        few=resamples.few,
     )
 
 

@@ -8,9 +8,13 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
+from genre_mlops.wording import counted
+
 _INTERVAL = (2.5, 97.5)
 # Groups drawn at once: bounds memory, at 16 bytes each.
 _DRAWS = 4_000_000
+# Below it an interval is too narrow: of eight groups it holds the truth in 89 cases of 100.
+_FEW = 10
 
 
 @dataclass(frozen=True)
@@ -49,11 +53,17 @@ class Resampling:
         return int(self.groups.max()) + 1
 
     @property
+    def few(self) -> bool:
+        """Whether there are too few groups for an interval to be believed."""
+        return self.n_groups < _FEW
+
+    @property
     def units(self) -> str:
-        """What is drawn, in words: the tracks, or groups of them."""
-        if self.n_groups == len(self.groups):
-            return f"{len(self.groups)} tracks"
-        return f"{self.n_groups} groups of tracks"
+        """What is drawn, in words: the tracks, or groups of them, and whether they are few."""
+        what = "track" if self.n_groups == len(self.groups) else "group"
+        of_tracks = " of tracks" if what == "group" else ""
+        few = ", too few for a sure interval" if self.few else ""
+        return f"{counted(self.n_groups, what)}{of_tracks}{few}"
 
     def sums(self, columns: Any) -> Iterator[NDArray[np.float64]]:
         """Sum columns over the tracks of each resample.

@@ -13,6 +13,8 @@ class Found:
 
     accuracy: Estimate
     chance: float = 0.2
+    few: bool = False
+    resampled: str = "40 tracks"
 
 
 @pytest.mark.parametrize(
@@ -30,3 +32,11 @@ def test_the_summary_doubts_what_chance_or_the_floor_reach_too(
     floor = Floor(30, Estimate(0.6, 0.4, 0.8), Estimate(0.6, 0.4, 0.8), "tracks")
     said = in_doubt(Found(Estimate(accuracy, low, 0.9)), floor)
     assert said == (f"{doubt}it may need more tracks, epochs or trials" if doubt else "")
+
+
+def test_the_summary_doubts_an_interval_over_few_groups():
+    floor = Floor(30, Estimate(0.6, 0.4, 0.8), Estimate(0.6, 0.4, 0.8), "tracks")
+    few = Found(Estimate(0.9, 0.9, 0.9), few=True, resampled="3 groups of tracks, too few")
+    assert in_doubt(few, floor) == "the interval is over 3 groups of tracks, too few"
+    worse = Found(Estimate(0.5, 0.5, 0.5), few=True, resampled="3 groups of tracks, too few")
+    assert in_doubt(worse, floor).startswith("the interval is over 3 groups of tracks, too few; not")

@@ -27,3 +27,17 @@ def test_an_answer_says_whether_it_is_sure(tmp_path: Path, sure_above: float, su
     assert found.prediction is not None
     assert found.prediction.genre in capture.get()
     assert ("none of these?" in capture.get()) is not sure
+
+
+def test_what_is_missing_does_not_stop_the_rest(tmp_path: Path):
+    bundle = Bundle(make_bundle(tmp_path / "bundle", seed=1))
+    tune = write_tune(tmp_path / "music" / "tune.wav", seed=1)
+    (tmp_path / "empty").mkdir()
+    sources = [tmp_path / "gone.wav", tune.parent, tmp_path / "empty"]
+    found = list(predict_files(Champion("genres", 3, bundle), sources, silent))
+    assert [(a.path, a.error) for a in found] == [
+        (tmp_path / "gone.wav", "there is no such file or folder"),
+        (tune, None),
+        (tmp_path / "empty", "no audio file in this folder or below it"),
+    ]
+    assert found[1].prediction is not None

@@ -17,7 +17,9 @@ def test_escapes_are_those_of_python():
 
 def test_what_was_perhaps_meant_is_the_nearest_name():
     assert did_you_mean("grouppd", ["kfold", "grouped"]) == "; did you mean grouped?"
-    assert did_you_mean("zzz", ["kfold", "grouped"]) == ""
+    assert did_you_mean("zzz", ["kfold", "grouped"]) == did_you_mean("zzz", []) == ""
+    equals = did_you_mean("network.filters", ["network.b.filters", "network.a.filters", "filters"])
+    assert equals == "; did you mean network.a.filters or network.b.filters?"
 
 
 def test_one_is_not_many():

@@ -117,7 +117,8 @@ def test_intervals_are_those_of_drawing_groups_one_after_the_other(seed: int):
     np.testing.assert_allclose([e.high for e in figures], high[:5], atol=1e-9)
     np.testing.assert_allclose([s.f1_low for s in found.per_genre], low[5:], atol=1e-9)
     np.testing.assert_allclose([s.f1_high for s in found.per_genre], high[5:], atol=1e-9)
-    assert found.resampled == f"{len(names)} groups of tracks"
+    assert found.resampled.startswith(f"{len(names)} groups of tracks")
+    assert found.few == (len(names) < 10)
 
 
 def test_copies_in_one_group_make_no_interval_narrower():
@@ -132,6 +133,7 @@ def test_copies_in_one_group_make_no_interval_narrower():
     assert naive.accuracy.high - naive.accuracy.low < 0.7 * width
     assert alone.resampled == "60 tracks"
     assert grouped.resampled == "60 groups of tracks"
+    assert not (alone.few or grouped.few)
 
 
 def test_how_many_are_drawn_at_once_changes_nothing(monkeypatch: pytest.MonkeyPatch):
