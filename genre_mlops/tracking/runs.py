@@ -2,49 +2,30 @@
 
 import io
 import logging
-import os
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-# Before MLflow is imported: it reads these then.
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("MLFLOW_UV_AUTO_DETECT", "false")
-os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
-
 import mlflow
 from mlflow.data.pandas_dataset import from_pandas
-from mlflow.entities import Metric, Param, RunStatus, RunTag
-from mlflow.entities.model_registry import RegisteredModel
-from mlflow.exceptions import MlflowException
-from mlflow.models import ModelSignature
-from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
+from mlflow.entities import RunStatus
 from mlflow.tracking import MlflowClient
-from mlflow.types import ColSpec, Schema
-from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
+from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME
 
-from genre_mlops.errors import GenreError
-from genre_mlops.learning.bundle import INFO
 from genre_mlops.processes import is_gone, this_process
-
-# It reports every migration of an empty database otherwise.
-logging.getLogger("mlflow").setLevel(logging.WARNING)
-logging.getLogger("alembic").setLevel(logging.WARNING)
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-_TAG = "genre."
+TAG = "genre."
 # `mlflow run` makes the run before it builds the environment; by then ours has tagged it.
 _UNTAGGED_PATIENCE_S = 3_600.0
-_PARAMS_PER_BATCH = 100
 # The longest value that the store takes for a tag of a data set.
 _TAG_CHARS = 500
 
@@ -77,14 +58,14 @@ def open_run(
         MlflowClient().set_experiment_tag(
             run.info.experiment_id, "mlflow.experimentKind", "custom_model_development"
         )
-    mlflow.set_tags({MLFLOW_RUN_NAME: name or step, **_own_tags(step), **(tags or {})})
+    mlflow.set_tags({MLFLOW_RUN_NAME: name or step, **own_tags(step), **(tags or {})})
     try:
         yield run.info.run_id
     except (KeyboardInterrupt, SystemExit):
         mlflow.end_run(RunStatus.to_string(RunStatus.KILLED))
         raise
     except BaseException as error:
-        mlflow.set_tag(f"{_TAG}error", str(error)[:5_000])
+        mlflow.set_tag(f"{TAG}error", str(error)[:5_000])
         mlflow.end_run(RunStatus.to_string(RunStatus.FAILED))
         raise
     mlflow.end_run()
@@ -110,7 +91,7 @@ def sweep_dead_runs() -> None:
     """End the runs that `dead_runs` names."""
     client = MlflowClient()
     for run_id in dead_runs():
-        client.set_tag(run_id, f"{_TAG}ended_by", "a later run: its process was gone")
+        client.set_tag(run_id, f"{TAG}ended_by", "a later run: its process was gone")
         client.set_terminated(run_id, RunStatus.to_string(RunStatus.KILLED))
 
 
@@ -160,7 +141,7 @@ def log_dataset(
     frame: "pd.DataFrame", *, digest: str, context: str, name: str, source: str, licence: str
 ) -> None:
     """Say which data the open run used: its digest, where it comes from, and its licence."""
-    with _quiet():
+    with quiet():
         dataset = from_pandas(frame, source=source, name=name, digest=digest, targets="genre")
         mlflow.log_input(dataset, context=context, tags={"licence": licence[:_TAG_CHARS]})
 
@@ -197,139 +178,17 @@ def has_store() -> bool:
 def log_best_trial(number: int, run_id: str, figures: Mapping[str, float]) -> None:
     """Say in the open run which trial won, and mark that trial's run."""
     mlflow.log_metrics(dict(figures))
-    mlflow.set_tags({f"{_TAG}best_trial": str(number), f"{_TAG}best_run": run_id})
-    MlflowClient().set_tag(run_id, f"{_TAG}best", "true")
+    mlflow.set_tags({f"{TAG}best_trial": str(number), f"{TAG}best_run": run_id})
+    MlflowClient().set_tag(run_id, f"{TAG}best", "true")
 
 
-def client() -> MlflowClient:
-    """Return a client of the store, for the registry."""
-    return MlflowClient()
-
-
-def find_model(name: str) -> RegisteredModel | None:
-    """Return a registered model, None where there is none of the name."""
-    try:
-        return MlflowClient().get_registered_model(name)
-    except MlflowException as error:
-        if error.error_code == ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
-            return None
-        raise
-
-
-def log_pyfunc(
-    script: Path,
-    *,
-    bundle: Path,
-    inputs: Mapping[str, str],
-    outputs: Mapping[str, str],
-    requirements: Sequence[str],
-    name: str,
-) -> int:
-    """Log a model written as a script, without pickle, and register it.
-
-    Parameters
-    ----------
-    script : Path
-        Inside a package, whose code goes along.
-    bundle : Path
-        The model's artifact ``bundle``.
-    inputs, outputs : mapping of str to str
-        Column -> MLflow type.
-    requirements : sequence of str
-        Of pip; nothing is guessed.
-    name : str
-        The registered model's.
-
-    Returns
-    -------
-    int
-        The new version.
-    """
-    signature = ModelSignature(_schema(inputs), _schema(outputs))
-    with _quiet():
-        logged = mlflow.pyfunc.log_model(
-            name="model",
-            python_model=str(script),
-            artifacts={"bundle": str(bundle)},
-            code_paths=[str(script.parent)],
-            signature=signature,
-            pip_requirements=list(requirements),
-            registered_model_name=name,
-        )
-    return int(logged.registered_model_version)
-
-
-def download_bundle(name: str, version: int) -> Path:
-    """Bring a version's bundle to this machine; for a local store it is there already.
-
-    Raises
-    ------
-    GenreError
-        The files are not where the registry says.
-    """
-    try:
-        with _quiet():
-            folder = mlflow.artifacts.download_artifacts(f"models:/{name}/{version}")
-        return next(Path(folder).glob(f"artifacts/*/{INFO}")).parent
-    except (MlflowException, OSError, StopIteration) as error:
-        raise GenreError(
-            f"the files of {name} version {version} are gone from where {tracking_uri()} says "
-            "they are: bring them back, or give the alias champion to another version"
-        ) from error
-
-
-class TrialLog:
-    """A nested run written by `MlflowClient`: safe in any process, never the open run.
-
-    Parameters
-    ----------
-    experiment_id, parent_run_id : str
-        Where it hangs.
-    name : str
-        The run's name.
-    tags : mapping of str to str
-        What is known of it from the start.
-    step : str
-        What it is: a tag.
-    """
-
-    def __init__(
-        self,
-        experiment_id: str,
-        parent_run_id: str,
-        name: str,
-        tags: Mapping[str, str],
-        *,
-        step: str = "trial",
-    ) -> None:
-        self._client = MlflowClient()
-        own = {MLFLOW_PARENT_RUN_ID: parent_run_id, **_own_tags(step), **tags}
-        self.run_id: str = self._client.create_run(
-            experiment_id, tags=own, run_name=name
-        ).info.run_id
-
-    def params(self, values: Mapping[str, object]) -> None:
-        """Record what the trial was asked to do."""
-        params = [Param(key, str(value)) for key, value in values.items()]
-        for i in range(0, len(params), _PARAMS_PER_BATCH):
-            self._client.log_batch(self.run_id, params=params[i : i + _PARAMS_PER_BATCH])
-
-    def metrics(self, values: Mapping[str, float], *, step: int) -> None:
-        """Record what was measured at `step`, in one write."""
-        now_ms = round(time.time() * 1_000)
-        metrics = [Metric(key, value, now_ms, step) for key, value in values.items()]
-        self._client.log_batch(self.run_id, metrics=metrics)
-
-    def close(self, status: str, *, tags: Mapping[str, str]) -> None:
-        """End the run as FINISHED, FAILED or KILLED, and say why in tags."""
-        self._client.log_batch(
-            self.run_id, tags=[RunTag(key, value) for key, value in tags.items()]
-        )
-        self._client.set_terminated(self.run_id, status)
+def own_tags(step: str) -> dict[str, str]:
+    """Return what a run says of the step and the process that made it."""
+    return {f"{TAG}{key}": value for key, value in {"step": step, **this_process()}.items()}
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep MLflow's remarks and hints off the terminal; its errors are exceptions."""
     logger = logging.getLogger("mlflow")
     level = logger.level
@@ -342,16 +201,8 @@ def _quiet() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _schema(columns: Mapping[str, str]) -> Schema:
-    return Schema([ColSpec(kind, column) for column, kind in columns.items()])
-
-
-def _own_tags(step: str) -> dict[str, str]:
-    return {f"{_TAG}{key}": value for key, value in {"step": step, **this_process()}.items()}
-
-
 def _is_dead(run: Any) -> bool:
-    own = {k.removeprefix(_TAG): v for k, v in run.data.tags.items() if k.startswith(_TAG)}
+    own = {k.removeprefix(TAG): v for k, v in run.data.tags.items() if k.startswith(TAG)}
     if "pid" in own:
         return is_gone(own)
     age_s = time.time() - run.info.start_time / 1_000
