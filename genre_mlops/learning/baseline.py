@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from genre_mlops.config import BaselineConfig, Config
 from genre_mlops.learning.metrics import evaluate
 from genre_mlops.learning.mfcc_svm import make_svm, mfcc_statistics
-from genre_mlops.learning.resampling import Estimate
+from genre_mlops.learning.resampling import Estimate, resampling
 from genre_mlops.splits import TEST, TRAIN, VALIDATION, groups_of
 from genre_mlops.store import FeatureStore
 
@@ -195,9 +195,12 @@ def fit_and_score(
             np.eye(len(genres))[said],
             _labels(tracks, genres),
             genres,
-            n_bootstrap=config.evaluation.n_bootstrap,
-            seed=config.seed,
-            groups=groups_of(tracks),
+            resampling(
+                len(tracks),
+                groups_of(tracks),
+                n_bootstrap=config.evaluation.n_bootstrap,
+                seed=config.seed,
+            ),
         )
         scores[split] = Floor(len(tracks), found.accuracy, found.macro_f1, found.resampled)
     warning = compare_segment_splits(catalog, store, genres, config)

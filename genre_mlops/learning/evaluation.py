@@ -15,7 +15,7 @@ from genre_mlops.learning.calibration import abstain
 from genre_mlops.learning.judged import Judged
 from genre_mlops.learning.metrics import evaluate
 from genre_mlops.learning.resampling import resampling
-from genre_mlops.learning.robustness import Change, Unchanged, judge_changed
+from genre_mlops.learning.robustness import LONGEST_S, Change, Unchanged, judge_changed
 from genre_mlops.processes import quiet_stderr
 from genre_mlops.splits import TEST, groups_of, test_digest
 
@@ -59,27 +59,17 @@ def judge_bundle(
         len(labels), groups_of(tracks), n_bootstrap=how.n_bootstrap, seed=config.seed
     )
     found = evaluate(
-        probabilities,
-        labels,
-        genres,
-        n_bootstrap=how.n_bootstrap,
-        seed=config.seed,
-        groups=drawn.groups,
-        top_k=how.top_k,
-        n_bins=how.calibration_bins,
+        probabilities, labels, genres, drawn, top_k=how.top_k, n_bins=how.calibration_bins
     )
     sure = abstain(probabilities, labels, sure_above=info.sure_above, resampling=drawn)
     robustness: tuple[Change, ...] = ()
     if changed:
         right = probabilities.argmax(axis=1) == labels
         paths = [Path(p) for p in tracks["path"]]
+        unchanged = Unchanged(paths, list(tracks["genre"]), right, drawn)
+        short = np.flatnonzero(tracks["duration_s"] <= LONGEST_S)
         robustness = judge_changed(
-            folder,
-            Unchanged(paths, list(tracks["genre"]), right, drawn.groups),
-            n_tracks=how.robustness_tracks,
-            n_bootstrap=how.n_bootstrap,
-            seed=config.seed,
-            run=run,
+            folder, unchanged.among(short), n_tracks=how.robustness_tracks, run=run
         )
     return Judged(info, tracks, test_digest(catalog), probabilities, found, sure, robustness)
 

@@ -7,7 +7,7 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
-from genre_mlops.learning.resampling import Estimate, estimates, resampling
+from genre_mlops.learning.resampling import Estimate, Resampling, estimates
 
 _SMALLEST = 1e-12
 
@@ -169,10 +169,8 @@ def evaluate(
     probabilities: NDArray[np.float64],
     labels: NDArray[np.int64],
     genres: tuple[str, ...],
+    resampling: Resampling,
     *,
-    n_bootstrap: int,
-    seed: int,
-    groups: NDArray[Any] | None = None,
     top_k: int = 3,
     n_bins: int = 10,
 ) -> Evaluation:
@@ -186,12 +184,8 @@ def evaluate(
         True genres.
     genres : tuple of str
         Names, in the order of the columns.
-    n_bootstrap : int
-        Resamples for the percentile intervals.
-    seed : int
-        Of the resampling.
-    groups : ndarray [shape=(n_tracks,)], optional
-        Equal for tracks that belong together, which are resampled as one; without, each track is.
+    resampling : Resampling
+        Of these tracks, for the percentile intervals.
     top_k : int
         A track counts as found where its genre is among this many.
     n_bins : int
@@ -213,9 +207,8 @@ def evaluate(
     ]
     hits, n_predicted, n_true = np.diag(confusion), confusion.sum(axis=0), confusion.sum(axis=1)
     f1 = np.nan_to_num(_f1(hits, n_predicted, n_true))
-    resamples = resampling(len(labels), groups, n_bootstrap=n_bootstrap, seed=seed)
     columns = _columns(probabilities, labels, top_k, n_bins)
-    drawn = np.concatenate([_figures(sums, len(genres)) for sums in resamples.sums(columns)])
+    drawn = np.concatenate([_figures(sums, len(genres)) for sums in resampling.sums(columns)])
     # A genre that nobody sang or heard has no F1 in any resample.
     drawn[:, 5:][:, n_predicted + n_true == 0] = 0
     right, mean_f1, found, loss, error = estimates(np.array(values), drawn[:, :5])
@@ -236,8 +229,8 @@ def evaluate(
         per_genre=per_genre,
         confusion=confusion,
         reliability=bins,
-        resampled=resamples.units,
-        few=resamples.few,
+        resampled=resampling.units,
+        few=resampling.few,
     )
 
 

@@ -65,6 +65,11 @@ class Resampling:
         few = ", too few for a sure interval" if self.few else ""
         return f"{counted(self.n_groups, what)}{of_tracks}{few}"
 
+    def among(self, rows: NDArray[np.integer[Any]] | NDArray[np.bool_]) -> "Resampling":
+        """Return how to resample some of the tracks, by their places."""
+        groups = self.groups[rows]
+        return resampling(len(groups), groups, n_bootstrap=self.n_bootstrap, seed=self.seed)
+
     def sums(self, columns: Any) -> Iterator[NDArray[np.float64]]:
         """Sum columns over the tracks of each resample.
 

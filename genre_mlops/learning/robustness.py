@@ -13,10 +13,12 @@ from genre_mlops.audio import decode, resample
 from genre_mlops.changes import amplified, as_mp3, low_pass, middle, with_noise
 from genre_mlops.domain import Clip, Mapper
 from genre_mlops.learning.bundle import Bundle
-from genre_mlops.learning.resampling import Estimate, resampling
+from genre_mlops.learning.resampling import Estimate, Resampling
 from genre_mlops.processes import quiet_stderr
 
 CUTOFF_HZ, EXCERPT_S = 8_000, 5
+# Changed as a whole, in several copies: about 0.5 GB at 44.1 kHz.
+LONGEST_S = 600.0
 FILES_PER_TASK = 4
 
 
@@ -85,23 +87,23 @@ class Unchanged:
         Each track's.
     right : ndarray [shape=(n_tracks,), dtype=bool]
         Whether the bundle knew it.
-    groups : ndarray [shape=(n_tracks,)]
-        Equal for tracks that belong together.
+    resampling : Resampling
+        Of these tracks.
     """
 
     paths: Sequence[Path]
     genres: Sequence[str]
     right: NDArray[np.bool_]
-    groups: NDArray[np.int64]
+    resampling: Resampling
 
     def among(self, rows: NDArray[np.int64]) -> "Unchanged":
         """Return some of the tracks, by their places."""
         paths, genres = ([values[row] for row in rows] for values in (self.paths, self.genres))
-        return Unchanged(paths, genres, self.right[rows], self.groups[rows])
+        return Unchanged(paths, genres, self.right[rows], self.resampling.among(rows))
 
 
 def judge_changed(
-    folder: Path, tracks: Unchanged, *, n_tracks: int, n_bootstrap: int, seed: int, run: Mapper
+    folder: Path, tracks: Unchanged, *, n_tracks: int, run: Mapper
 ) -> tuple[Change, ...]:
     """Measure a bundle on test tracks whose sound is changed.
 
@@ -112,9 +114,8 @@ def judge_changed(
     tracks : Unchanged
         The test tracks.
     n_tracks : int
-        Of these, at the most so many, drawn in the proportions of the genres; 0 for no table.
-    n_bootstrap, seed : int
-        Of the intervals, which resample groups; the seed draws the tracks too.
+        Of these, at the most so many, drawn in the proportions of the genres with the seed of
+        their resampling; 0 for no table.
     run : Mapper
         Where the work happens.
 
@@ -123,7 +124,7 @@ def judge_changed(
     tuple of Change
         In the order of `CHANGES`, without those that change none of the tracks.
     """
-    chosen = tracks.among(draw(tracks.genres, n_tracks, seed=seed))
+    chosen = tracks.among(draw(tracks.genres, n_tracks, seed=tracks.resampling.seed))
     rows = np.arange(len(chosen.paths))
     tasks = [rows[start : start + FILES_PER_TASK] for start in rows[::FILES_PER_TASK]]
     right = np.full((len(rows), len(CHANGES)), np.nan)
@@ -134,7 +135,7 @@ def judge_changed(
         own = ~np.isnan(after)
         if own.any():
             pairs = np.column_stack([chosen.right, after])[own]
-            table.append(_compared(name, pairs, chosen.groups[own], n_bootstrap, seed))
+            table.append(_compared(name, pairs, chosen.resampling.among(own)))
     return tuple(table)
 
 
@@ -183,17 +184,14 @@ def _right(
     return rows, right
 
 
-def _compared(
-    name: str, pairs: NDArray[np.float64], groups: NDArray[np.int64], n_bootstrap: int, seed: int
-) -> Change:
+def _compared(name: str, pairs: NDArray[np.float64], resampling: Resampling) -> Change:
     """Compare what was right before (first column) and after, on the same resamples."""
     before, after = pairs.T
-    resamples = resampling(len(pairs), groups, n_bootstrap=n_bootstrap, seed=seed)
     all_ = np.ones(len(pairs))
     return Change(
         name,
         len(pairs),
         float(before.mean()),
-        resamples.ratio(after, all_),
-        resamples.ratio(after - before, all_),
+        resampling.ratio(after, all_),
+        resampling.ratio(after - before, all_),
     )

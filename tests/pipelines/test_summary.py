@@ -39,4 +39,6 @@ def test_the_summary_doubts_an_interval_over_few_groups():
     few = Found(Estimate(0.9, 0.9, 0.9), few=True, resampled="3 groups of tracks, too few")
     assert in_doubt(few, floor) == "the interval is over 3 groups of tracks, too few"
     worse = Found(Estimate(0.5, 0.5, 0.5), few=True, resampled="3 groups of tracks, too few")
-    assert in_doubt(worse, floor).startswith("the interval is over 3 groups of tracks, too few; not")
+    assert in_doubt(worse, floor).startswith(
+        "the interval is over 3 groups of tracks, too few; not"
+    )

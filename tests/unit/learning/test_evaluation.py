@@ -12,6 +12,7 @@ from genre_mlops.domain import sequential
 from genre_mlops.learning.bundle import Bundle
 from genre_mlops.learning.evaluation import judge_bundle
 from genre_mlops.learning.judged import Judged
+from genre_mlops.learning.robustness import LONGEST_S
 from genre_mlops.splits import groups_of
 from tests.music import write_tune
 from tests.service.conftest import GENRES, make_bundle
@@ -36,6 +37,7 @@ def catalog(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
             "genre": ["blues", "disco", "metal", "polka"] * 2 + ["blues"],
             "group": artists,
             "sha256": [f"{i}" * 8 for i in range(9)],
+            "duration_s": 4.0,
             "split": ["test"] * 8 + ["train"],
             # Tracks 6 and 7 are copies of each other, and all else as if by track.
             "split_group": [*"abcdef", "g", "g", "h"],
@@ -174,3 +176,12 @@ def test_pictures_show_the_figures(judged: Judged):
     assert sorted(map(int, texts)) == sorted(
         judged.evaluation.confusion[judged.evaluation.confusion > 0]
     )
+
+
+def test_a_very_long_track_is_judged_but_not_changed(catalog: pd.DataFrame, tmp_path: Path):
+    lengths = [4.0] * 7 + [LONGEST_S + 1, 4.0]
+    found = judge(tmp_path / "bundle", catalog[6:].assign(duration_s=lengths[6:]))
+    assert len(found.tracks) == 2
+    assert {change.n_tracks for change in found.robustness} == {1}
+    none = judge(tmp_path / "again", catalog.assign(duration_s=LONGEST_S + 1))
+    assert none.robustness == ()

@@ -9,11 +9,10 @@ from genre_mlops.audio import decode, resample
 from genre_mlops.domain import sequential
 from genre_mlops.learning import robustness
 from genre_mlops.learning.bundle import Bundle
+from genre_mlops.learning.resampling import resampling
 from genre_mlops.learning.robustness import CHANGES, Change, Unchanged, draw, judge_changed
 from tests.music import write_tune
 from tests.service.conftest import make_bundle
-
-HOW = {"n_bootstrap": 200, "seed": 3, "run": sequential}
 
 
 @pytest.fixture(scope="module")
@@ -34,12 +33,13 @@ def tracks(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Unchanged:
     genres = [bundle.predict(path).genre for path in paths]
     genres[0] = next(genre for genre in bundle.info.genres if genre != genres[0])
     right = np.array([False, *[True] * 6])
-    return Unchanged(paths, genres, right, np.array([0, 0, 1, 2, 3, 4, 4]))
+    groups = np.array([0, 0, 1, 2, 3, 4, 4])
+    return Unchanged(paths, genres, right, resampling(7, groups, n_bootstrap=200, seed=3))
 
 
 @pytest.fixture(scope="module")
 def table(folder: Path, tracks: Unchanged) -> tuple[Change, ...]:
-    return judge_changed(folder, tracks, n_tracks=100, **HOW)
+    return judge_changed(folder, tracks, n_tracks=100, run=sequential)
 
 
 def test_a_track_counts_where_the_change_changes_it(table: tuple[Change, ...]):
@@ -69,20 +69,20 @@ def test_pairs_that_agree_leave_no_doubt(
     folder: Path, tracks: Unchanged, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(robustness, "CHANGES", {"nothing": lambda clip: clip})
-    (row,) = judge_changed(folder, tracks, n_tracks=100, **HOW)
+    (row,) = judge_changed(folder, tracks, n_tracks=100, run=sequential)
     assert (row.difference.low, row.difference.value, row.difference.high) == (0, 0, 0)
     assert row.accuracy.low < row.accuracy.value == row.unchanged
 
 
 def test_a_change_that_changes_nothing_has_no_row(folder: Path, tracks: Unchanged):
     low = tracks.among(np.array([3, 4]))
-    names = [change.name for change in judge_changed(folder, low, n_tracks=9, **HOW)]
+    names = [change.name for change in judge_changed(folder, low, n_tracks=9, run=sequential)]
     assert names == [name for name in CHANGES if name != "low-pass 8 kHz"]
 
 
 def test_no_tracks_no_table(folder: Path, tracks: Unchanged):
-    assert judge_changed(folder, tracks, n_tracks=0, **HOW) == ()
-    few = judge_changed(folder, tracks, n_tracks=2, **HOW)
+    assert judge_changed(folder, tracks, n_tracks=0, run=sequential) == ()
+    few = judge_changed(folder, tracks, n_tracks=2, run=sequential)
     assert max(change.n_tracks for change in few) == 2
 
 
