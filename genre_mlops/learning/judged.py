@@ -125,7 +125,7 @@ class Judged:
     def markdown(self) -> str:
         """Describe the version for the people who find it in the registry."""
         e, origin = self.evaluation, self.info.provenance
-        kind = "**synthetic** music, made for testing" if self.info.synthetic else "music"
+        kind = "**synthetic** music" if self.info.synthetic else "music"
         lines = [
             f"Trained on {kind} of the data set `{origin.get('dataset', '?')}`: "
             f"{', '.join(self.info.genres)}.",
