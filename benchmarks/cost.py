@@ -48,15 +48,23 @@ def peak_mb() -> float:
 
 
 def measure(
-    command: Sequence[str], env: Mapping[str, str] | None = None, *, listen: bool = False
+    command: Sequence[str],
+    env: Mapping[str, str] | None = None,
+    *,
+    listen: bool = False,
+    watch_memory: bool = True,
 ) -> Cost:
-    """Run a command, interpreter and imports included; with `listen` keep what it prints."""
+    """Run a command, interpreter and imports included; with `listen` keep what it prints.
+
+    To watch memory takes a fifth of a core where there are several processes: where all cores are
+    timed it is left out, and `peak_mb` is 0.
+    """
     began, before = time.monotonic(), os.times()
     running = subprocess.Popen(
         command, env=env, stdout=subprocess.PIPE if listen else None, text=True
     )
     process, peak = psutil.Process(running.pid), 0.0
-    while running.poll() is None:
+    while watch_memory and running.poll() is None:
         try:
             peak = max(peak, memory_mb(process))
         except psutil.NoSuchProcess:
@@ -76,6 +84,7 @@ def versions(*packages: str) -> str:
     return ", ".join(f"{name} {importlib.metadata.version(name)}" for name in packages)
 
 
-def measure_part(module: str, *arguments: object) -> Cost:
+def measure_part(module: str, *arguments: object, watch_memory: bool = False) -> Cost:
     """Run a part of a benchmark in a process of its own, and keep what it prints."""
-    return measure([sys.executable, "-m", module, *map(str, arguments)], listen=True)
+    command = [sys.executable, "-m", module, *map(str, arguments)]
+    return measure(command, listen=True, watch_memory=watch_memory)

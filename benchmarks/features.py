@@ -37,6 +37,7 @@ from benchmarks.catalog import HOUR_S, demo_tracks, write_stereo
 from benchmarks.cost import measure_part, peak_mb
 from genre_mlops.config import FeatureConfig
 from genre_mlops.domain import Clip
+from genre_mlops.engine import available_cores
 
 if TYPE_CHECKING:
     from genre_mlops.store import Source
@@ -179,7 +180,7 @@ def logmel_alone() -> None:
 
 def files_to_files(music: Path, n_tracks: int, n_rounds: int) -> None:
     """Compare wav on disk to features on disk."""
-    cores = os.cpu_count() or 1
+    cores = available_cores()
     parts = {
         "ours, 1 worker": ("build", 1),
         "ours, 2 workers": ("build", 2),

@@ -1,7 +1,7 @@
 """Random changes of training examples: on a batch of log-mel spectrograms, in TensorFlow's graph.
 
 What is drawn follows from a seed of two integers alone, so that a training that was interrupted
-goes on as it would have.
+goes on as it would have; and what is drawn for one change is the same without the others.
 """
 
 import math
@@ -71,22 +71,33 @@ class Augmenter:
             Segments [shape=(n, segment_frames, n_mels)], at the floor or above, and their labels,
             rows of which sum to 1.
         """
-        config = self._config
-        draw = _Draws(seed, tf.shape(S_db)[0])
+        config, n = self._config, tf.shape(S_db)[0]
+        # Seeds by number: a change that is left out leaves the others what they draw.
+        draws = [_Draws(tf.random.experimental.stateless_fold_in(seed, i), n) for i in range(8)]
         if config.time_stretch:
-            S_db = self._stretch(S_db, draw)
+            S_db = self._stretch(S_db, draws[0])
         if config.pitch_shift_semitones:
-            S_db = self._shift(S_db, draw)
+            S_db = self._shift(S_db, draws[1])
         if config.gain_db:
-            S_db += config.gain_db * draw.uniform(1, 1, low=-1)
+            S_db += config.gain_db * draws[2].uniform(1, 1, low=-1)
         if config.eq_db:
-            points = config.eq_db * draw.uniform(config.eq_points, low=-1)
+            points = config.eq_db * draws[3].uniform(config.eq_points, low=-1)
             S_db += (points @ self._curves)[:, None, :]
         if config.noise_share:
-            S_db = self._add_noise(S_db, draw)
-        S_db = self._mask(S_db, draw)
+            S_db = self._add_noise(S_db, draws[4])
+        mean = tf.reduce_mean(S_db, axis=(1, 2), keepdims=True)
+        if config.n_time_masks and config.time_mask_share:
+            inside = draws[5].stretches(
+                config.n_time_masks, self._segment_frames, config.time_mask_share
+            )
+            S_db = tf.where(inside[:, :, None], mean, S_db)
+        if config.n_mel_masks and config.mel_mask_share:
+            inside = draws[6].stretches(
+                config.n_mel_masks, self._features.n_mels, config.mel_mask_share
+            )
+            S_db = tf.where(inside[:, None, :], mean, S_db)
         if config.mixup_alpha:
-            S_db, labels = self._mix(S_db, labels, draw)
+            S_db, labels = self._mix(S_db, labels, draws[7])
         return tf.maximum(S_db, self._features.floor_db), labels
 
     def _stretch(self, S_db: tf.Tensor, draw: "_Draws") -> tf.Tensor:
@@ -128,23 +139,6 @@ class Augmenter:
         noise = -tf.math.log(draw.uniform(*S_db.shape[1:], low=1e-6))
         noisy = (10 / math.log(10)) * tf.math.log(power + level * noise)
         return tf.concat([noisy, rest], axis=0)
-
-    def _mask(self, S_db: tf.Tensor, draw: "_Draws") -> tf.Tensor:
-        """Set stretches of frames and of bands to the example's mean (SpecAugment)."""
-        config, (n_frames, n_mels) = self._config, S_db.shape[1:]
-        masked = [
-            draw.stretches(config.n_time_masks, n_frames, config.time_mask_share)[:, :, None],
-            draw.stretches(config.n_mel_masks, n_mels, config.mel_mask_share)[:, None, :],
-        ]
-        if not config.n_time_masks * config.time_mask_share:
-            masked.pop(0)
-        if not config.n_mel_masks * config.mel_mask_share:
-            masked.pop()
-        if masked:
-            mean = tf.reduce_mean(S_db, axis=(1, 2), keepdims=True)
-            for mask in masked:
-                S_db = tf.where(mask, mean, S_db)
-        return S_db
 
     def _mix(
         self, S_db: tf.Tensor, labels: tf.Tensor, draw: "_Draws"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from genre_mlops.config import TrainingConfig
 from genre_mlops.learning.backend import tf
 from genre_mlops.store import FeatureStore
 
@@ -73,12 +74,10 @@ class CropBatches:
     ----------
     tracks : TrackSet
         The training tracks.
+    config : TrainingConfig
+        `batch_size` and `crops_per_track`; the last batch of an epoch may hold fewer.
     n_frames : int
         Length of a crop.
-    batch_size : int
-        Crops a batch; the last may hold fewer.
-    crops_per_track : int
-        Crops of each track an epoch.
     n_genres : int
         Length of a one-hot label.
     seed : int
@@ -88,15 +87,14 @@ class CropBatches:
     def __init__(
         self,
         tracks: TrackSet,
+        config: TrainingConfig,
         *,
         n_frames: int,
-        batch_size: int,
-        crops_per_track: int,
         n_genres: int,
         seed: int,
     ) -> None:
-        self._tracks, self._n_frames, self._batch_size = tracks, n_frames, batch_size
-        self._crops_per_track, self._seed = crops_per_track, seed
+        self._tracks, self._n_frames, self._seed = tracks, n_frames, seed
+        self._batch_size, self._crops_per_track = config.batch_size, config.crops_per_track
         self._one_hot = np.eye(n_genres, dtype=np.float32)
         self._drawn = -1, np.empty(0, np.int64)
         self._n_mels = tracks.spectrograms[0].shape[1]
@@ -121,12 +119,19 @@ class CropBatches:
             return self.batch(*divmod(int(number), len(self)))
 
         def step(number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            crops, labels = tf.numpy_function(make, [number], (tf.float16, tf.float32))
+            # Behind what may have a state of its own, and with deterministic operations,
+            # TensorFlow would make nothing ahead.
+            crops, labels = tf.numpy_function(
+                make, [number], (tf.float16, tf.float32), stateful=False
+            )
             crops = tf.ensure_shape(crops, (None, self._n_frames, self._n_mels))
             return crops, tf.ensure_shape(labels, (None, len(self._one_hot)))
 
         numbers = tf.data.Dataset.range(first_epoch * len(self), tf.int64.max)
-        return numbers.map(step).prefetch(_AHEAD)
+        # One at a time: neither the order that was drawn nor the maps are for several threads.
+        options = tf.data.Options()
+        options.experimental_optimization.map_parallelization = False
+        return numbers.map(step).prefetch(_AHEAD).with_options(options)
 
     def batch(self, epoch: int, index: int) -> Batch:
         """Return one batch."""

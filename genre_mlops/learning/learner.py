@@ -45,9 +45,8 @@ class Learner:
         self._augment = Augmenter(config.augment, config.features, segment_frames=frames)
         self._batches = CropBatches(
             tracks,
+            config.training,
             n_frames=self._augment.source_frames,
-            batch_size=config.training.batch_size,
-            crops_per_track=config.training.crops_per_track,
             n_genres=n_genres,
             seed=config.seed,
         )
@@ -57,7 +56,14 @@ class Learner:
         self._optimizer.build(self._network.trainable_variables)
         self._momentum = _ema_momentum(config.training, len(self._batches))
         self._loss, self._accuracy = keras.metrics.Mean(), keras.metrics.Mean()
-        self._step = tf.function(self._learn, autograph=False)
+        # Of batches of any size: for a last one of its own, the graph would be made once more.
+        crop = (None, self._augment.source_frames, config.features.n_mels)
+        signature = [
+            tf.TensorSpec(crop, tf.float16),
+            tf.TensorSpec((None, n_genres), tf.float32),
+            tf.TensorSpec((2,), tf.int32),
+        ]
+        self._step = tf.function(self._learn, input_signature=signature, autograph=False)
 
     def run_epoch(self, number: int) -> dict[str, float]:
         """Take one step for each batch.
@@ -71,7 +77,8 @@ class Learner:
         -------
         dict of str to float
             `train_loss` and `train_accuracy` (on augmented examples), `input_wait_share` (of the
-            epoch's time, in [0, 1]) and `step_ms`, the mean time of a step.
+            epoch's time, in [0, 1]; on a GPU, which may be at work on earlier steps meanwhile, it
+            waits no more than that) and `step_ms`, the mean time of a step.
         """
         self._loss.reset_state()
         self._accuracy.reset_state()

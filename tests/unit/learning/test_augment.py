@@ -153,6 +153,18 @@ def test_masks_are_within_their_share_and_hold_the_mean():
     assert (np.diff(masked.astype(int), axis=1, prepend=0) == 1).sum(axis=1).max() == 1
 
 
+def test_a_change_draws_the_same_without_the_others():
+    louder = augmenter(gain_db=6)
+    masked = augmenter(gain_db=6, n_mel_masks=1, mel_mask_share=0.25, mixup_alpha=0)
+    S_db = crops(louder)
+    alone, both = apply(louder, S_db)[0], apply(masked, S_db)[0]
+    same = np.isclose(alone, both).all(axis=1)
+    assert FEATURES.n_mels // 2 < same.sum(axis=1).min() < same.sum(axis=1).max()
+    with_masks = augmenter(n_mel_masks=1, mel_mask_share=0.25)
+    hidden = ~np.isclose(apply(with_masks, S_db)[0], S_db).all(axis=1)
+    np.testing.assert_array_equal(hidden, ~same)
+
+
 def test_noise_is_added_in_power_to_its_share_of_the_examples():
     one = augmenter(noise_share=1 / 3, noise_snr_db=10)
     S_db = crops(one)

@@ -1,6 +1,10 @@
+import time
+
 import numpy as np
 
+from genre_mlops.config import TrainingConfig
 from genre_mlops.learning.batches import CropBatches, TrackSet
+from genre_mlops.learning.training import be_deterministic
 
 
 def tracks(n: int) -> TrackSet:
@@ -13,8 +17,9 @@ def tracks(n: int) -> TrackSet:
 
 
 def crops_of(shown: TrackSet, **changes: int) -> CropBatches:
-    how = {"n_frames": 32, "batch_size": 6, "crops_per_track": 5, "n_genres": 3, "seed": 0}
-    return CropBatches(shown, **(how | changes))
+    how = {"n_frames": 32, "batch_size": 6, "crops_per_track": 5, "seed": 0} | changes
+    config = TrainingConfig(batch_size=how["batch_size"], crops_per_track=how["crops_per_track"])
+    return CropBatches(shown, config, n_frames=how["n_frames"], n_genres=3, seed=how["seed"])
 
 
 def test_every_track_is_shown_equally_often_and_new_crops_every_epoch():
@@ -54,3 +59,28 @@ def test_a_track_shorter_than_a_crop_is_repeated():
     ramp = np.repeat(np.arange(20.0)[:, None], 24, axis=1).astype(np.float16)
     crops, _ = crops_of(TrackSet([ramp], np.array([1]))).batch(0, 0)
     np.testing.assert_array_equal(crops[0, :, 3], [*range(20), *range(12)])
+
+
+class Counted(list):
+    """Spectrograms that count how often one is asked for."""
+
+    n = 0
+
+    def __getitem__(self, place):
+        self.n += 1
+        return super().__getitem__(place)
+
+
+def test_batches_are_made_ahead_also_where_all_is_deterministic():
+    be_deterministic(0)
+    shown = tracks(6)
+    counted = Counted(shown.spectrograms)
+    batches = crops_of(TrackSet(counted, shown.labels))
+    counted.n = 0
+    stream = iter(batches.stream())
+    next(stream)
+    until_s = time.monotonic() + 30
+    # A batch is six tracks; another four are made while nobody asks.
+    while counted.n < 5 * 6 and time.monotonic() < until_s:
+        time.sleep(0.01)
+    assert counted.n >= 5 * 6

@@ -1,5 +1,7 @@
 """Steps of the learner: what it is taught, how fast, and that its members learn side by side."""
 
+import time
+
 import numpy as np
 import pytest
 
@@ -74,9 +76,8 @@ def first_batch(config: Config) -> tuple[np.ndarray, np.ndarray]:
     )
     batches = CropBatches(
         tracks(),
+        config.training,
         n_frames=augment.source_frames,
-        batch_size=N_TRACKS,
-        crops_per_track=1,
         n_genres=N_GENRES,
         seed=config.seed,
     )
@@ -201,3 +202,27 @@ def test_a_stretch_begins_anywhere_in_the_crop_where_it_fits():
     assert share.max() < 1 + 1e-3
     # As many in each quarter of the room.
     np.testing.assert_allclose(np.histogram(share, 4, (0, 1))[0] / len(share), 0.25, atol=0.08)
+
+
+def test_a_last_batch_of_its_own_size_makes_no_graph_of_its_own():
+    learnt = learner(CONFIG.override({"training.batch_size": 5}))
+    learnt.run_epoch(0)
+    learnt.run_epoch(1)
+    assert learnt._step.experimental_get_tracing_count() == 1
+
+
+class SlowToRead(list):
+    """Spectrograms that take their time."""
+
+    def __getitem__(self, place):
+        time.sleep(0.05)
+        return super().__getitem__(place)
+
+
+def test_the_wait_for_input_is_told():
+    shown = tracks()
+    learnt = learner(CONFIG, TrackSet(SlowToRead(shown.spectrograms), shown.labels))
+    # While the graph is made in the first epoch, some batches are made ahead.
+    told = [learnt.run_epoch(epoch) for epoch in range(7)]
+    assert max(line["input_wait_share"] for line in told[1:]) > 0.5
+    assert max(line["step_ms"] for line in told[1:]) > 12 * 50 / 2

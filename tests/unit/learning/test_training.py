@@ -150,6 +150,7 @@ def test_the_average_is_what_is_judged_and_without_memory_it_is_the_network():
 
 def test_it_stops_when_nothing_gets_better():
     result = run(**{"training.learning_rate": 1e-9, "training.patience": 2})[2]
+    assert result.epochs - result.best_epoch == 2
     assert result.epochs < 12
 
 
@@ -182,14 +183,6 @@ def test_divergence_is_an_error_with_its_epoch():
             log=ListLog(),
             report=lambda epoch, loss: None,
         )
-
-
-def test_sizes_and_the_wait_for_input_are_logged():
-    _, log, _ = run(**{"training.epochs": 2})
-    assert log.asked["parameters"] > log.asked["multiply_adds"] / 10_000 > 0
-    for _, line in log.lines:
-        assert 0 <= line["input_wait_share"] < 1
-        assert line["step_ms"] > 0
 
 
 def test_bfloat16_trains_too_and_gives_a_float32_network():
