@@ -17,6 +17,10 @@ def run(job: Job) -> None:
     # The job's own run says what came of it: in the UI the others are folded below it.
     tracking.log_metrics(registered.judged.metrics())
     tracking.log_metrics(floor.metrics(synthetic=data.source.synthetic))
+    above = registered.judged.better_than(floor.test.right)
+    ends = {"": above.value, "_low": above.low, "_high": above.high}
+    prefix = f"{registered.judged.prefix}_accuracy_above_floor"
+    tracking.log_metrics({f"{prefix}{end}": value for end, value in ends.items()})
     tracking.set_tags({"version": str(registered.version), "bento": bento})
     tracking.describe(f"{registered.judged.markdown()}\n\n{registered.verdict.reason}")
     summarise(data, best, registered, floor, bento)

@@ -5,8 +5,9 @@ from rich.table import Table
 from rich.text import Text
 
 from genre_mlops.console import out
-from genre_mlops.learning.baseline import BaselineReport, Floor
+from genre_mlops.learning.baseline import BaselineReport
 from genre_mlops.learning.metrics import Evaluation
+from genre_mlops.learning.resampling import Estimate
 from genre_mlops.registry import CHALLENGER, CHAMPION, version_of
 from genre_mlops.search import BestTrial
 from pipelines.job import Validated
@@ -27,7 +28,7 @@ def summarise(
     accuracy = registered.judged.evaluation.accuracy
     alias = CHAMPION if registered.verdict.promote else CHALLENGER
     champion = version_of(registered.name, CHAMPION)
-    doubt = in_doubt(registered.judged.evaluation, floor.test)
+    doubt = in_doubt(registered.judged.evaluation, registered.judged.better_than(floor.test.right))
     rows = {
         "data": f"{data.source.name}: {len(data.catalog)} {synthetic}tracks of "
         f"{len(data.genres)} genres, {data.n_quarantined} set aside",
@@ -51,17 +52,27 @@ def summarise(
     out.print("       [bold]make ui[/bold]      shows the runs on http://127.0.0.1:5000")
 
 
-def in_doubt(found: Evaluation, floor: Floor) -> str:
-    """Say what a score does not show, or nothing."""
+def in_doubt(found: Evaluation, above_floor: Estimate) -> str:
+    """Say what a score does not show, or nothing.
+
+    Parameters
+    ----------
+    found : Evaluation
+        The score, with what always answering one genre would reach.
+    above_floor : Estimate
+        How far its accuracy is above that of MFCC statistics + SVM on the same tracks.
+    """
     doubts = []
     if found.few:
         doubts.append(f"the interval is over {found.resampled}")
     if found.accuracy.low <= found.chance:
         doubts.append(
-            f"not shown to be better than always answering one genre ({found.chance:.3f}): {_MORE}"
+            f"not shown to be better than always answering one genre ({found.chance:.3f}); {_MORE}"
         )
-    elif found.accuracy.value <= floor.accuracy.value:
+    elif above_floor.low <= 0:
+        shown = "shown to be " if above_floor.value > 0 else ""
         doubts.append(
-            f"not better than MFCC statistics + SVM ({floor.accuracy.value:.3f}): {_MORE}"
+            f"not {shown}better than the floor: {above_floor.value:+.3f}, 95 % interval "
+            f"{above_floor.low:+.3f} to {above_floor.high:+.3f}; {_MORE}"
         )
     return "; ".join(doubts)

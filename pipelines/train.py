@@ -15,7 +15,9 @@ from pipelines.job import Job, Validated, start
 def run(job: Job, data: Validated) -> tuple[BestTrial, Path]:
     """Search, train the other members, and return the best trial with the bundle's folder."""
     config, folder = job.config, job.workspace / "studies"
-    with tracking.open_run("train", tags=data.tags) as run_id:
+    # Its figures are of validation tracks, and do not say themselves what these are.
+    name = "train" + " (synthetic music)" * data.source.synthetic
+    with tracking.open_run("train", name, tags=data.tags) as run_id:
         plan = Plan(
             config=config,
             genres=data.genres,

@@ -40,18 +40,23 @@ class Floor:
 
     Attributes
     ----------
-    n_tracks : int
-        In the split.
+    right : tuple of bool
+        Whether it knew each track of the split, in the catalog's order.
     accuracy, macro_f1 : Estimate
         Track-level, with 95 % bootstrap intervals.
     resampled : str
         What the intervals are over.
     """
 
-    n_tracks: int
+    right: tuple[bool, ...]
     accuracy: Estimate
     macro_f1: Estimate
     resampled: str
+
+    @property
+    def n_tracks(self) -> int:
+        """How many tracks the split has."""
+        return len(self.right)
 
     def __str__(self) -> str:
         a = self.accuracy
@@ -191,9 +196,10 @@ def fit_and_score(
         tracks = catalog[catalog["split"] == split]
         # The machine gives no probabilities: all of it to what it says.
         said = machine.predict(_examples(tracks, store, config.baseline))
+        labels = _labels(tracks, genres)
         found = evaluate(
             np.eye(len(genres))[said],
-            _labels(tracks, genres),
+            labels,
             genres,
             resampling(
                 len(tracks),
@@ -202,7 +208,9 @@ def fit_and_score(
                 seed=config.seed,
             ),
         )
-        scores[split] = Floor(len(tracks), found.accuracy, found.macro_f1, found.resampled)
+        scores[split] = Floor(
+            tuple(said == labels), found.accuracy, found.macro_f1, found.resampled
+        )
     warning = compare_segment_splits(catalog, store, genres, config)
     return BaselineReport(len(train), scores[VALIDATION], scores[TEST], warning)
 
@@ -299,6 +307,9 @@ def _cross_validated(
     for fold in np.unique(folds):
         held_out = folds == fold
         known = labels[~held_out]
+        if not len(known):
+            # All is one group: of nothing, nothing is learnt.
+            continue
         if len(np.unique(known)) > 1:
             said = make_svm(config).fit(examples[~held_out], known).predict(examples[held_out])
         else:

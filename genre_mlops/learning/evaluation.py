@@ -71,7 +71,7 @@ def judge_bundle(
         robustness = judge_changed(
             folder, unchanged.among(short), n_tracks=how.robustness_tracks, run=run
         )
-    return Judged(info, tracks, test_digest(catalog), probabilities, found, sure, robustness)
+    return Judged(info, tracks, test_digest(catalog), probabilities, found, sure, drawn, robustness)
 
 
 def unseen_tests(catalog: "pd.DataFrame", folder: Path) -> "pd.Index[str]":

@@ -1,5 +1,6 @@
 """A bundle's figures on the test tracks, and how they are told: metrics, tables, tags, words."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from genre_mlops.learning.bundle import BundleInfo
 from genre_mlops.learning.calibration import Abstention
 from genre_mlops.learning.gate import Score
 from genre_mlops.learning.metrics import Evaluation, accuracy, log_loss
-from genre_mlops.learning.resampling import Estimate
+from genre_mlops.learning.resampling import Estimate, Resampling
 from genre_mlops.learning.robustness import Change
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ class Judged:
         The figures.
     abstention : Abstention
         What "none of these" does.
+    resampling : Resampling
+        Of these tracks, for intervals.
     robustness : tuple of Change
         What changes of the sound do; empty where that was not asked.
     """
@@ -48,6 +51,7 @@ class Judged:
     probabilities: NDArray[np.float64]
     evaluation: Evaluation
     abstention: Abstention
+    resampling: Resampling
     robustness: tuple[Change, ...] = ()
 
     @property
@@ -82,6 +86,12 @@ class Judged:
             log_loss(probabilities, labels),
             self.info.synthetic,
         )
+
+    def better_than(self, right: Sequence[bool]) -> Estimate:
+        """Return by how much the accuracy is above another's, which is right on these tracks."""
+        ours = self.probabilities.argmax(axis=1) == self.labels()
+        theirs = np.asarray(right, float)
+        return self.resampling.ratio(ours - theirs, np.ones(len(theirs)))
 
     def labels(self) -> NDArray[np.int64]:
         """Return each track's genre as its place in `evaluation.genres`."""

@@ -68,6 +68,14 @@ def test_the_test_score_says_that_it_is_synthetic(main_job: Ran):
     assert version.tags["synthetic"] == "true"
 
 
+def test_the_job_says_how_far_it_is_above_the_floor(main_job: Ran):
+    told = runs_of(main_job.place, "main")[0].data.metrics
+    above = told["synthetic_test_accuracy"] - told["synthetic_baseline_test_accuracy"]
+    assert told["synthetic_test_accuracy_above_floor"] == pytest.approx(above)
+    low, high = (told[f"synthetic_test_accuracy_above_floor_{end}"] for end in ("low", "high"))
+    assert low <= above <= high
+
+
 def test_validate_leaves_a_report_and_the_data_set(main_job: Ran):
     run = runs_of(main_job.place, "validate")[0]
     assert run.data.metrics["usable_tracks"] == 60

@@ -2,7 +2,6 @@ from dataclasses import dataclass
 
 import pytest
 
-from genre_mlops.learning.baseline import Floor
 from genre_mlops.learning.resampling import Estimate
 from pipelines.summary import in_doubt
 
@@ -17,28 +16,35 @@ class Found:
     resampled: str = "40 tracks"
 
 
+MORE = "it may need more tracks, epochs or trials"
+
+
 @pytest.mark.parametrize(
-    ("accuracy", "low", "doubt"),
+    ("low", "above_floor", "doubt"),
     [
-        (0.5, 0.2, "not shown to be better than always answering one genre (0.200): "),
-        (0.5, 0.3, "not better than MFCC statistics + SVM (0.600): "),
-        (0.6, 0.3, "not better than MFCC statistics + SVM (0.600): "),
-        (0.61, 0.3, ""),
+        (0.2, (0.1, 0.05, 0.2), "not shown to be better than always answering one genre (0.200)"),
+        (
+            *(0.3, (-0.1, -0.2, 0.1)),
+            "not better than the floor: -0.100, 95 % interval -0.200 to +0.100",
+        ),
+        (
+            *(0.3, (0.05, 0.0, 0.1)),
+            "not shown to be better than the floor: +0.050, 95 % interval +0.000 to +0.100",
+        ),
+        (0.3, (0.05, 0.01, 0.1), ""),
     ],
 )
-def test_the_summary_doubts_what_chance_or_the_floor_reach_too(
-    accuracy: float, low: float, doubt: str
+def test_the_summary_doubts_what_chance_or_the_floor_may_reach_too(
+    low: float, above_floor: tuple[float, float, float], doubt: str
 ):
-    floor = Floor(30, Estimate(0.6, 0.4, 0.8), Estimate(0.6, 0.4, 0.8), "tracks")
-    said = in_doubt(Found(Estimate(accuracy, low, 0.9)), floor)
-    assert said == (f"{doubt}it may need more tracks, epochs or trials" if doubt else "")
+    said = in_doubt(Found(Estimate(0.5, low, 0.9)), Estimate(*above_floor))
+    assert said == (f"{doubt}; {MORE}" if doubt else "")
 
 
 def test_the_summary_doubts_an_interval_over_few_groups():
-    floor = Floor(30, Estimate(0.6, 0.4, 0.8), Estimate(0.6, 0.4, 0.8), "tracks")
     few = Found(Estimate(0.9, 0.9, 0.9), few=True, resampled="3 groups of tracks, too few")
-    assert in_doubt(few, floor) == "the interval is over 3 groups of tracks, too few"
-    worse = Found(Estimate(0.5, 0.5, 0.5), few=True, resampled="3 groups of tracks, too few")
-    assert in_doubt(worse, floor).startswith(
-        "the interval is over 3 groups of tracks, too few; not"
+    assert (
+        in_doubt(few, Estimate(0.2, 0.1, 0.3)) == "the interval is over 3 groups of tracks, too few"
     )
+    worse = in_doubt(few, Estimate(-0.1, -0.1, -0.1))
+    assert worse.startswith("the interval is over 3 groups of tracks, too few; not better than")

@@ -183,6 +183,14 @@ def test_two_genres_of_one_group_each_are_told_apart_by_segment_only(by_sound: M
     assert segments.by_segment > 0.9
 
 
+def test_of_one_group_alone_nothing_is_learnt(by_sound: Made):
+    catalog, store = by_sound
+    one = catalog[catalog["split"] != "test"].assign(split_group="all", group="all")
+    segments = compare_segment_splits(one, store, GENRES, CONFIG)
+    assert segments.by_group == 0
+    assert segments.by_segment > 0.9
+
+
 def test_figures_on_synthetic_music_say_so(by_lot: Made):
     found = fit_and_score(*by_lot, GENRES, CONFIG)
     made, real = found.metrics(synthetic=True), found.metrics(synthetic=False)

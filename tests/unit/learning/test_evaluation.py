@@ -185,3 +185,18 @@ def test_a_very_long_track_is_judged_but_not_changed(catalog: pd.DataFrame, tmp_
     assert {change.n_tracks for change in found.robustness} == {1}
     none = judge(tmp_path / "again", catalog.assign(duration_s=LONGEST_S + 1))
     assert none.robustness == ()
+
+
+def test_it_is_compared_with_another_track_by_track(judged: Judged):
+    ours = judged.probabilities.argmax(axis=1) == judged.labels()
+    assert 0 < ours.sum() < 8
+    above = judged.better_than(np.zeros(8, bool))
+    assert (above.value, above.low) == (
+        judged.evaluation.accuracy.value,
+        judged.evaluation.accuracy.low,
+    )
+    same = judged.better_than(ours)
+    assert (same.value, same.low, same.high) == (0, 0, 0)
+    other = judged.better_than(~ours)
+    assert other.value == pytest.approx(2 * ours.mean() - 1)
+    assert other.low < other.value < other.high
