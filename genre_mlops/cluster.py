@@ -1,11 +1,12 @@
 """Work on many items on the workers of a Dask cluster."""
 
+import importlib.metadata
 import logging
 import platform
 import reprlib
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -26,6 +27,7 @@ _CONNECT_S = 10.0
 # A worker starts in some seconds, or in minutes where another system's queue starts it.
 WORKERS_S = 120.0
 _LOOK_EVERY_S = 10.0
+_DECIDING = ("numpy", "scipy", "soundfile", "soxr")
 
 
 def on_cluster(
@@ -128,7 +130,7 @@ def _check_workers(client: "Client", address: str, shared: Path | None) -> None:
     """Refuse workers that would give other results, or none."""
     with tempfile.NamedTemporaryFile(prefix=".seen-by-workers-", dir=shared) as marker:
         path = Path(marker.name) if shared else None
-        unfit = client.run(_why_unfit, __version__, _python(), path, on_error="return")
+        unfit = client.run(_why_unfit, __version__, _platform(), path, on_error="return")
     for worker, n_threads in client.nthreads().items():
         # TensorFlow's settings and the standard error are the process's, not a thread's.
         if n_threads != 1:
@@ -138,19 +140,22 @@ def _check_workers(client: "Client", address: str, shared: Path | None) -> None:
         raise GenreError("\n".join([f"workers of {address} that cannot be used:", *lines]))
 
 
-def _why_unfit(version: str, python: str, path: Path | None) -> str:
+def _why_unfit(version: str, platform: Mapping[str, str], path: Path | None) -> str:
     """Say on a worker what keeps it from this work; empty where nothing does."""
     if version != __version__:
         return f"has genre-mlops {__version__}, here it is {version}"
-    if python != _python():
-        return f"has Python {_python()}, here it is {python}"
+    for name, found in _platform().items():
+        if found != platform[name]:
+            return f"has {name} {found}, here it is {platform[name]}"
     if path and not path.exists():
         return f"does not see the files in {path.parent}, which all machines have to share"
     return ""
 
 
-def _python() -> str:
-    return ".".join(platform.python_version_tuple()[:2])
+def _platform() -> dict[str, str]:
+    """Return what decides the values of features: with others, a store would hold both."""
+    found = {name: importlib.metadata.version(name) for name in _DECIDING}
+    return {"Python": ".".join(platform.python_version_tuple()[:2]), **found}
 
 
 def _run(

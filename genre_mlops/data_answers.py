@@ -72,8 +72,10 @@ def tell_checksums(checked: "Verification") -> None:
         say("checksums: refused: this is not the whole set as it was published")
 
 
-def tell_features(checked: "FeatureCheck", folder: Path) -> None:
-    """Print what came of comparing a feature store with its files."""
+def tell_features(checked: "FeatureCheck", folder: Path, step: str) -> None:
+    """Print what came of comparing a feature store with its files; `step` computes features."""
+    from genre_mlops.feature_checks import NOT_COMPUTED
+
     say(
         f"features: {counted(checked.n_tracks, 'track')}, {len(checked.missing)} missing, "
         f"{len(checked.damaged)} damaged; {checked.n_recomputed} recomputed: "
@@ -87,9 +89,10 @@ def tell_features(checked: "FeatureCheck", folder: Path) -> None:
         if offenders:
             say(f"{name}:")
             _print(offenders)
-    step = 'make run ARGS="-e features -P dataset=..."'
-    if checked.missing:
+    if NOT_COMPUTED in checked.missing.values():
         say(f"to go on: {step} computes what was not computed")
+    if set(checked.missing.values()) - {NOT_COMPUTED}:
+        say("to go on: replace or remove the files that cannot be used")
     if checked.damaged:
         say(f"to go on: remove the damaged shards from {folder}, then {step}")
     if checked.different:

@@ -170,9 +170,16 @@ def verify_features(
         answer = {"dataset": dataset.name, "store": str(store.folder), **asdict(checked)}
         typer.echo(json.dumps(answer | {"passed": checked.passed}, indent=2))
     else:
-        tell_features(checked, store.folder)
+        tell_features(checked, store.folder, _features_step(source, overrides))
     if not checked.passed:
         raise typer.Exit(DataError.exit_code)
+
+
+def _features_step(source: str, overrides: str) -> str:
+    """Return the command that computes what `verify-features` looks up."""
+    asked = f"-e features -P dataset={shlex.quote(source)}"
+    asked += f' -P set="{overrides}"' if overrides else ""
+    return f"make run ARGS={shlex.quote(asked)}"
 
 
 @app.command()

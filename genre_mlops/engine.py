@@ -131,22 +131,25 @@ def _on_cores(
     function: Callable[[ITEM], RESULT], items: Iterable[ITEM], workers: int
 ) -> Iterator[RESULT]:
     tasks = (joblib.delayed(function)(item) for item in items)
-    with joblib.parallel_config(
-        backend="loky", n_jobs=workers, initializer=end_with, initargs=(os.getpid(),)
-    ):
-        parallel = joblib.Parallel(
-            return_as="generator_unordered", pre_dispatch="n_jobs", batch_size=1
-        )
-        try:
-            with _deaf_to_ctrl_c():
-                results = parallel(tasks)
-            yield from results
-        except BrokenProcessPool as error:
-            raise GenreError(
-                "a worker process ended before its work did: killed, out of memory, or not "
-                "able to start; run the same command to go on, with fewer workers if it ends "
-                "so again"
-            ) from error
+    parallel = joblib.Parallel(
+        n_jobs=workers,
+        backend="loky",
+        return_as="generator_unordered",
+        pre_dispatch="n_jobs",
+        batch_size=1,
+        initializer=end_with,
+        initargs=(os.getpid(),),
+    )
+    try:
+        with _deaf_to_ctrl_c():
+            results = parallel(tasks)
+        yield from results
+    except BrokenProcessPool as error:
+        raise GenreError(
+            "a worker process ended before its work did: killed, out of memory, or not able to "
+            "start; run the same command to go on, with LOKY_MAX_CPU_COUNT=1 in the environment "
+            "(one core, less memory) if it ends so again"
+        ) from error
 
 
 @contextmanager

@@ -23,7 +23,9 @@ TOLERANCE_DB = 0.125
 """Two steps of float16 at the floor: what another processor's rounding may come to."""
 HEARD_ABOVE_DB = -80.0
 """Below, in dB relative to full scale, rounding of the Fourier transform is all there is."""
-_FILES_PER_TASK = 64
+# A task is a second or so: the bar moves, and all cores are used.
+_FILES_PER_TASK = 8
+NOT_COMPUTED = "was not computed"
 
 
 class Content(NamedTuple):
@@ -101,7 +103,7 @@ def verify_features(
         if shard:
             damaged[track_id] = f"{shard} is gone or cut short"
         else:
-            missing[track_id] = store.index.failures.get(content.sha256, "was not computed")
+            missing[track_id] = store.index.failures.get(content.sha256, NOT_COMPUTED)
     there = sorted(tracks.keys() - missing.keys() - damaged.keys())
     # Which tracks are compared is no secret.
     chosen = random.Random(seed).sample(there, min(n_sample, len(there)))  # noqa: S311

@@ -1,11 +1,16 @@
-"""Writing so that a file is whole under its name, or not there; and where to."""
+"""Writing so that a file is whole under its name, or not there; where to, and whether it fits."""
 
 import errno
 import os
+import shutil
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from genre_mlops.errors import DataError
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 def make_writable(folder: Path) -> None:
@@ -46,3 +51,18 @@ def replacing(path: Path) -> Iterator[Path]:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def need_room(folder: Path, n_bytes: int) -> None:
+    """Raise DataError where a folder's disk has not so many bytes free."""
+    free = shutil.disk_usage(folder).free
+    if n_bytes > free:
+        raise DataError(
+            f"{folder}: {n_bytes / 1e6:,.0f} MB are needed and {free / 1e6:,.0f} MB are free; make "
+            "room, or put the workspace elsewhere (GENRE_WORKSPACE)"
+        )
+
+
+def is_full(error: OSError) -> bool:
+    """Whether a write failed because the disk, a quota or a limit of the file's size is full."""
+    return error.errno in _FULL

@@ -24,7 +24,7 @@ class Settings(BaseSettings):
         it is done here.
     """
 
-    model_config = SettingsConfigDict(env_prefix="GENRE_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="GENRE_", env_ignore_empty=True, extra="ignore")
 
     workspace: Path = Path("workspace")
     dask: str = ""

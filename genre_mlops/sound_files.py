@@ -46,6 +46,10 @@ def open_regular(path: Path) -> io.FileIO:
     return io.FileIO(path)
 
 
+class SlowError(AudioError):
+    """A recording that was given up: on its own, or with less to do beside it, it may be read."""
+
+
 class SoundReader:
     """A recording, opened in libsndfile; its computing time is counted from here on.
 
@@ -116,7 +120,7 @@ class SoundReader:
         if self._bytes.error is not None:
             raise unreadable(self._name, self._bytes.error) from self._bytes.error
         if self._bytes.is_late():
-            raise AudioError(
+            raise SlowError(
                 self._name,
                 f"takes too long to decode: given up {self._read_s:.0f} s into it, after "
                 f"{self._bytes.spent_s:.1f} s of computing",

@@ -9,7 +9,8 @@ that, and processes that train may be about to open them.
 
 import contextlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
@@ -21,8 +22,8 @@ from numpy.typing import NDArray
 
 from genre_mlops.config import FeatureConfig
 from genre_mlops.domain import Mapper
-from genre_mlops.errors import AudioError
-from genre_mlops.files import make_writable, replacing
+from genre_mlops.errors import DataError
+from genre_mlops.files import is_full, make_writable, need_room, replacing
 from genre_mlops.logmel import DEFINITION, LogMel, mel_filters
 from genre_mlops.processes import quiet_stderr
 from genre_mlops.shards import (
@@ -42,8 +43,10 @@ __all__ = ["BuildReport", "Estimate", "FeatureStore", "Source", "Spectrograms"]
 # them, where there are as many files, that every worker has something to do.
 SHARD_BYTES = 64_000_000
 LEAST_SHARDS = 32
+# Files computed to say how long a build takes: a small share of them, and no more than so many.
 _SAMPLE_FILES = 3
-_SAMPLE_SHARE = 0.02
+_FILES_A_SAMPLE = 50
+_SAMPLE_SHARE = 0.1
 # What a killed build left is nobody's work any more.
 _LEFT_BEHIND_S = 86_400.0
 
@@ -149,15 +152,16 @@ class FeatureStore:
         missing = self._missing(sources)
         n_bytes = int(self._n_frames(missing, sources).sum()) * self._frame_bytes
         duration_s = sum(sources[sha256].duration_s for sha256 in missing)
-        sample = missing[:_SAMPLE_FILES]
+        sample = missing[: min(_SAMPLE_FILES, 1 + len(missing) // _FILES_A_SAMPLE)]
         sample_s = sum(sources[sha256].duration_s for sha256 in sample)
         if not sample_s or sample_s > _SAMPLE_SHARE * duration_s:
             return Estimate(len(missing), n_bytes, None)
         log_mel = LogMel(self.config, mel_filters(self.config))
         began_s = time.monotonic()
         for sha256 in sample:
-            # The mp3 decoder writes its warnings past Python.
-            with quiet_stderr(), contextlib.suppress(AudioError):
+            # The mp3 decoder writes its warnings past Python. What goes wrong is for `build` to
+            # tell, which goes on with the other files.
+            with quiet_stderr(), contextlib.suppress(Exception):
                 compute(log_mel, sources[sha256], sha256)
         cpu_s = (time.monotonic() - began_s) * duration_s / sample_s
         return Estimate(len(missing), n_bytes, cpu_s)
@@ -180,7 +184,7 @@ class FeatureStore:
         Raises
         ------
         DataError
-            The disk has too little room.
+            The disk has too little room, or is full.
         """
         failures = {
             str(sources[sha256].path): reason
@@ -193,10 +197,12 @@ class FeatureStore:
         if missing:
             self._prepare(missing, sources)
             build = partial(build_shard, self.folder, self.config)
-            for built in run(build, self._tasks(missing, sources), label="compute features"):
-                index.append(as_table(built.rows, index))
-                failures |= built.failures
-                n_failed += len(built.failures)
+            tasks = self._tasks(missing, sources)
+            with self._told_if_full():
+                for built in run(build, tasks, label="compute feature shards"):
+                    index.append(as_table(built.rows, index))
+                    failures |= built.failures
+                    n_failed += len(built.failures)
         index.tidy()
         if missing:
             self.index = ShardIndex(self.folder, self.config.n_mels)
@@ -269,9 +275,6 @@ class FeatureStore:
         ]
 
     def _prepare(self, missing: list[str], sources: Mapping[str, Source]) -> None:
-        # Not by all who read a store: it takes the sources of audio with it.
-        from genre_mlops.datasets.disk import need_room
-
         make_writable(self.folder)
         need_room(self.folder, int(self._n_frames(missing, sources).sum()) * self._frame_bytes)
         with replacing(self.folder / "features.json") as note:
@@ -279,6 +282,19 @@ class FeatureStore:
         # For the workers: to make them takes librosa, which takes a second to import.
         with replacing(self.folder / FILTERS) as filters:
             np.save(filters, mel_filters(self.config))
+
+    @contextmanager
+    def _told_if_full(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if not is_full(error):
+                raise
+            raise DataError(
+                f"{self.folder}: the disk or your share of it is full "
+                f"({error.strerror or error}): make room and run the same command to go on; the "
+                "shards that are done stay"
+            ) from error
 
     def _sweep(self) -> None:
         """Remove the shards, and beginnings of files, that a killed build left long ago."""

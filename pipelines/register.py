@@ -4,11 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from genre_mlops import registry, tracking
+from genre_mlops.errors import ConfigError
+from genre_mlops.learning.bundle import read_info
 from genre_mlops.learning.evaluation import judge_bundle, unseen_tests
 from genre_mlops.learning.gate import Verdict, judge
 from genre_mlops.learning.judged import Judged
 from genre_mlops.search import end_study, newest_bundle
-from pipelines import features, validate
+from pipelines import validate
 from pipelines.evidence import log_judged
 from pipelines.job import Job, Validated, start
 
@@ -51,8 +53,15 @@ def run(job: Job, data: Validated, bundle: Path) -> Registered:
 def line(job: Job) -> None:
     """Register the newest trained bundle for this data and config."""
     data = validate.run(job)
-    features.run(job, data)
-    run(job, data, newest_bundle(job.workspace / "studies", job.config, data.digest))
+    bundle = newest_bundle(job.workspace / "studies", job.config, data.digest)
+    asked = job.config.evaluation.sure_accuracy
+    made_for = read_info(bundle).provenance["sure_accuracy"]
+    if asked != made_for:
+        raise ConfigError(
+            f"evaluation.sure_accuracy is {asked:g}, and the last search's bundle was made for "
+            f"{made_for:g}: run the train entry point with the same parameters first"
+        )
+    run(job, data, bundle)
 
 
 if __name__ == "__main__":

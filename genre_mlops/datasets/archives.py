@@ -18,11 +18,10 @@ from typing import IO
 
 import psutil
 
-from genre_mlops.datasets.disk import is_full, need_room
 from genre_mlops.datasets.download import download
 from genre_mlops.domain import Progress, silent
 from genre_mlops.errors import DataError
-from genre_mlops.files import replacing
+from genre_mlops.files import is_full, need_room, replacing
 
 Place = Callable[[str], str | None]
 """Member's name -> where it goes, relative to the folder; None passes it over."""

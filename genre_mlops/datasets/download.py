@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from genre_mlops.datasets.answers import first_byte, total_bytes, validator_of, why
-from genre_mlops.datasets.disk import digest_of, need_room
+from genre_mlops.datasets.disk import digest_of
 from genre_mlops.datasets.parts import (
     and_then,
     forget,
@@ -23,6 +23,7 @@ from genre_mlops.datasets.parts import (
 )
 from genre_mlops.domain import Progress, silent
 from genre_mlops.errors import DataError
+from genre_mlops.files import need_room
 
 if TYPE_CHECKING:
     import requests

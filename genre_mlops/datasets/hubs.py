@@ -10,9 +10,9 @@ from pathlib import Path
 
 from genre_mlops.datasets.answers import why
 from genre_mlops.datasets.archives import is_damage
-from genre_mlops.datasets.disk import is_full
 from genre_mlops.datasets.download import UnreachableError
 from genre_mlops.errors import DataError
+from genre_mlops.files import is_full
 
 
 def hugging_face_url(repository: str, name: str, *, endpoint: str | None = None) -> str:

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from genre_mlops.datasets.disk import is_full
 from genre_mlops.errors import DataError
+from genre_mlops.files import is_full
 
 
 @contextmanager

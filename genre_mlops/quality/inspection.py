@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 WARNINGS_SHOWN = 3
+REST = "in the quality report"
 _log = logging.getLogger(__name__)
 
 
@@ -90,7 +91,7 @@ class Inspection:
             offenders |= {t: s for t, s in check.offenders.items() if t not in offenders}
         offenders |= {t: s for t, s in self.quarantined.items() if t not in offenders}
         cures = dict.fromkeys(check.rule.cure for check in self.refusals if check.rule.cure)
-        told = [*lines, *in_lines(offenders), *(f"to go on: {cure}" for cure in cures)]
+        told = [*lines, *in_lines(offenders, rest=REST), *(f"to go on: {cure}" for cure in cures)]
         if any("=" in cure for cure in cures):
             told.append('settings: --set "a.b=c" of this command, or -P set="a.b=c" of mlflow run')
         return told
@@ -119,10 +120,10 @@ class Inspection:
         )
         if self.n_left_out:
             _log.info("%d file(s) are not in the split %s", self.n_left_out, self.scheme)
-        for line in in_lines(self.quarantined):
+        for line in in_lines(self.quarantined, rest=REST):
             _log.warning("set aside %s", line)
         for check in self.warnings:
-            for line in in_lines(check.offenders, n_shown=WARNINGS_SHOWN):
+            for line in in_lines(check.offenders, n_shown=WARNINGS_SHOWN, rest=REST):
                 _log.warning("warning, %s: %s", check.rule.name, line)
 
     def data_docs(self) -> str:

@@ -10,7 +10,9 @@ OFFENDERS_SHOWN = 20
 _ALIKE = 5
 
 
-def in_lines(offenders: Mapping[str, str], *, n_shown: int = OFFENDERS_SHOWN) -> list[str]:
+def in_lines(
+    offenders: Mapping[str, str], *, n_shown: int = OFFENDERS_SHOWN, rest: str = ""
+) -> list[str]:
     """Say what is wrong with which tracks, in no more than a screen of lines.
 
     Parameters
@@ -19,6 +21,8 @@ def in_lines(offenders: Mapping[str, str], *, n_shown: int = OFFENDERS_SHOWN) ->
         Track -> what is wrong with it.
     n_shown : int
         Lines at the most; the last one says how many tracks have none.
+    rest : str
+        Where these are named: words for that line.
 
     Returns
     -------
@@ -36,4 +40,4 @@ def in_lines(offenders: Mapping[str, str], *, n_shown: int = OFFENDERS_SHOWN) ->
             told += [(f"{track}: {why}", 1) for track in tracks]
     lines = [printable(line) for line, _ in told[:n_shown]]
     n_more = sum(n for _, n in told[n_shown:])
-    return [*lines, f"and {n_more} more, in the quality report"] if n_more else lines
+    return [*lines, f"and {n_more} more{rest and ', '}{rest}"] if n_more else lines

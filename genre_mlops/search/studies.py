@@ -122,7 +122,7 @@ def end_study(bundle: Path) -> None:
     folder = bundle.parent
     study = optuna.load_study(study_name=folder.name, storage=open_storage(folder.parent))
     study.set_user_attr(FINISHED, True)
-    for pattern in ("trial-*.keras", "member-*.keras", "*.npz"):
+    for pattern in ("trial-*.keras", "member-*.keras", ".*.keras", "*.npz"):
         for path in folder.glob(pattern):
             path.unlink()
 

@@ -1,5 +1,6 @@
 import hashlib
 import json
+import shlex
 import shutil
 from pathlib import Path
 
@@ -217,7 +218,8 @@ def test_features_are_compared_with_their_files(music: Path, workspace: Path):
     told = data("verify-features", music, *settings, exit_code=3).stdout
     assert "features: 8 tracks, 8 missing, 0 damaged; 0 recomputed" in told
     assert "  drone/one artist/0.flac and 7 more: was not computed" in told.splitlines()
-    assert 'make run ARGS="-e features -P dataset=..."' in told
+    step = f'-e features -P dataset={shlex.quote(str(music))} -P set="{settings[1]}"'
+    assert f"to go on: make run ARGS={shlex.quote(step)} computes what was not" in told
     store = FeatureStore(workspace / "features", config.features)
     files = [path for path in music.rglob("*.*") if path.is_file()]
     sources = {hashlib.sha256(p.read_bytes()).hexdigest(): Source(p, 4.0) for p in files}

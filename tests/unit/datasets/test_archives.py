@@ -159,7 +159,7 @@ def _flipped(content: bytes) -> bytes:
 
 @pytest.mark.parametrize("make", [make_tar, make_zip])
 def test_too_small_a_disk_is_said_before(make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    from genre_mlops.datasets import disk
+    from genre_mlops import files
 
     members = {"music/a": SOUND, "music/b": SOUND[::-1]}
     # Where it is when it was downloaded.
@@ -170,8 +170,8 @@ def test_too_small_a_disk_is_said_before(make, tmp_path: Path, monkeypatch: pyte
     def place(name: str) -> str | None:
         return name if name in members else None
 
-    usage = disk.shutil.disk_usage(tmp_path)._replace(free=150_000)
-    monkeypatch.setattr(disk.shutil, "disk_usage", lambda _: usage)
+    usage = files.shutil.disk_usage(tmp_path)._replace(free=150_000)
+    monkeypatch.setattr(files.shutil, "disk_usage", lambda _: usage)
     with pytest.raises(DataError, match="are needed and 0 MB are free"):
         unpack(archive, tmp_path / "out", place, max_bytes=10**6)
     assert not (tmp_path / "out" / "music").exists()

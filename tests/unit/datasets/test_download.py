@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from genre_mlops.datasets import disk
+from genre_mlops import files
 from genre_mlops.datasets import download as downloads
 from genre_mlops.datasets.download import UnreachableError, download
 from genre_mlops.errors import DataError
@@ -311,8 +311,8 @@ def test_too_small_a_disk_is_said_before(
     server: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     server.serve("/a", CONTENT)
-    usage = disk.shutil.disk_usage(tmp_path)._replace(free=2_000_000)
-    monkeypatch.setattr(disk.shutil, "disk_usage", lambda _: usage)
+    usage = files.shutil.disk_usage(tmp_path)._replace(free=2_000_000)
+    monkeypatch.setattr(files.shutil, "disk_usage", lambda _: usage)
     with pytest.raises(DataError, match="3 MB are needed and 2 MB are free"):
         download(f"{server.url}/a", tmp_path / "a")
     assert leftovers(tmp_path) == set()
@@ -324,8 +324,8 @@ def test_the_room_of_what_is_here_counts(
 ):
     server.serve("/a", CONTENT, ranges=ranges)
     (tmp_path / "a.part").write_bytes(CONTENT[:2_500_000])
-    usage = disk.shutil.disk_usage(tmp_path)._replace(free=600_000)
-    monkeypatch.setattr(disk.shutil, "disk_usage", lambda _: usage)
+    usage = files.shutil.disk_usage(tmp_path)._replace(free=600_000)
+    monkeypatch.setattr(files.shutil, "disk_usage", lambda _: usage)
     download(f"{server.url}/a", tmp_path / "a", checksum=MD5)
     assert (tmp_path / "a").read_bytes() == CONTENT
 

@@ -419,7 +419,8 @@ def test_many_files_with_one_reason_share_a_line():
     offenders = {f"a/{i}": "is empty" for i in range(6)} | {"b/1": "is quiet", "b/2": "is quiet"}
     lines = ["a/0 and 5 more: is empty", "b/1: is quiet", "b/2: is quiet"]
     assert in_lines(offenders) == lines
-    assert in_lines(offenders, n_shown=2) == [*lines[:2], "and 1 more, in the quality report"]
+    assert in_lines(offenders, n_shown=2) == [*lines[:2], "and 1 more"]
+    assert in_lines(offenders, n_shown=2, rest="in a file")[-1] == "and 1 more, in a file"
 
 
 def test_a_name_of_two_lines_is_one_line():
