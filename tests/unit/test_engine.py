@@ -51,8 +51,17 @@ def test_map_gives_every_result_and_tells_how_far_it_is(workers: int):
     assert told == [("squares", n, 7) for n in range(8)]
 
 
-def test_several_workers_are_several_processes():
-    found = set(Engine(2).map(pid, range(4), label="pids"))
+def meet(folder: Path) -> int:
+    """Wait for another process to come, which may take its time to start."""
+    (folder / str(os.getpid())).touch()
+    until_s = time.monotonic() + 60
+    while len(list(folder.iterdir())) < 2 and time.monotonic() < until_s:
+        time.sleep(0.01)
+    return os.getpid()
+
+
+def test_several_workers_are_several_processes(tmp_path: Path):
+    found = set(Engine(2).map(meet, [tmp_path] * 2, label="meet"))
     assert len(found) == 2
     assert os.getpid() not in found
     assert set(Engine(1).map(pid, range(2), label="pids")) == {os.getpid()}

@@ -166,18 +166,33 @@ def test_a_build_that_was_stopped_goes_on(tmp_path: Path, sources: dict[str, Sou
 
     with pytest.raises(KeyboardInterrupt):
         build(tmp_path, sources, stops_after_one)
-    # Killed between a shard and its index: the shard does not count.
-    orphan = next(iter(files_of(tmp_path)))
-    (orphan.parent / "shard-0123456789abcdef.npy").write_bytes(orphan.read_bytes()[:99])
     report = build(tmp_path, sources)
     assert report.n_built + report.n_reused == 7
     assert report.n_reused >= 2
 
 
+def test_a_shard_that_the_index_does_not_know_does_not_count(
+    tmp_path: Path, sources: dict[str, Source]
+):
+    # Killed between a shard and its index; a damaged one has the name of what is written next.
+    build(tmp_path, sources)
+    shards = {path: path.read_bytes() for path in files_of(tmp_path)}
+    for piece in (tmp_path / "f").rglob("index-*.parquet"):
+        piece.unlink()
+    first, second = list(shards)[:2]
+    first.write_bytes(shards[first][:-9])
+    second.write_bytes(shards[second][:-1] + b"?")
+    assert not any(digest in FeatureStore(tmp_path / "f", CONFIG) for digest in sources)
+    report = build(tmp_path, sources)
+    assert (report.n_built, report.n_reused) == (7, 0)
+    assert {path: path.read_bytes() for path in files_of(tmp_path)} == shards
+
+
 KILLED = """
-import hashlib, sys
+import hashlib, sys, time
 from pathlib import Path
 from genre_mlops import store
+from genre_mlops.shards import build_shard
 from genre_mlops.config import FeatureConfig
 from genre_mlops.engine import Engine
 
@@ -185,6 +200,10 @@ folder, config = Path(sys.argv[1]), FeatureConfig.model_validate_json(sys.argv[2
 files = [*Path(folder, "music").iterdir()]
 sources = {hashlib.sha256(f.read_bytes()).hexdigest(): store.Source(f, 0.5) for f in files}
 store.LEAST_SHARDS = len(files)
+def slowly(*arguments):
+    time.sleep(0.05)
+    return build_shard(*arguments)
+store.build_shard = slowly
 store.FeatureStore(folder / "f", config).build(sources, Engine(int(sys.argv[3])).map)
 """
 
