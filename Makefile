@@ -14,7 +14,7 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.1
 # `make run ARGS="-P set="a=1 b=2""` would be heard as ARGS and a variable b, without a word.
 KNOWN := ARGS GPU PYTHON
 STRAY := $(filter-out $(KNOWN),$(foreach v,$(.VARIABLES),$(if $(filter command,$(word 1,$(origin $v))),$v)))
-$(if $(STRAY),$(error unknown: $(STRAY). Known are $(KNOWN); quote as in ARGS='-P set="a=1 b=2"'))
+$(if $(STRAY),$(error unknown variable: $(STRAY). Known are $(KNOWN); quote as in ARGS='-P set="a=1 b=2"'))
 
 .DEFAULT_GOAL := help
 .PHONY: help install run test check lock serve ui clean

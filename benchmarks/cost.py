@@ -24,7 +24,7 @@ class Cost:
 
     wall_s: float
     cpu_s: float
-    peak_mb: float
+    peak_mb: float | None
     said: str
 
 
@@ -57,7 +57,7 @@ def measure(
     """Run a command, interpreter and imports included; with `listen` keep what it prints.
 
     To watch memory takes a fifth of a core where there are several processes: where all cores are
-    timed it is left out, and `peak_mb` is 0.
+    timed it is left out.
     """
     began, before = time.monotonic(), os.times()
     running = subprocess.Popen(
@@ -76,7 +76,7 @@ def measure(
     after = os.times()
     used = after.children_user + after.children_system
     used -= before.children_user + before.children_system
-    return Cost(time.monotonic() - began, used, peak, said.strip())
+    return Cost(time.monotonic() - began, used, peak if watch_memory else None, said.strip())
 
 
 def versions(*packages: str) -> str:
@@ -84,7 +84,7 @@ def versions(*packages: str) -> str:
     return ", ".join(f"{name} {importlib.metadata.version(name)}" for name in packages)
 
 
-def measure_part(module: str, *arguments: object, watch_memory: bool = False) -> Cost:
+def measure_part(module: str, *arguments: object, watch_memory: bool = True) -> Cost:
     """Run a part of a benchmark in a process of its own, and keep what it prints."""
     command = [sys.executable, "-m", module, *map(str, arguments)]
     return measure(command, listen=True, watch_memory=watch_memory)

@@ -193,9 +193,10 @@ def files_to_files(music: Path, n_tracks: int, n_rounds: int) -> None:
         for name, (part, workers) in parts.items():
             out = music.parent / "out"
             shutil.rmtree(out, ignore_errors=True)
-            wall, cpu = map(
-                float, measure_part("benchmarks.features", part, music, out, workers).said.split()
+            cost = measure_part(
+                "benchmarks.features", part, music, out, workers, watch_memory=False
             )
+            wall, cpu = map(float, cost.said.split())
             walls[name].append(wall)
             cpus[name].append(cpu)
     print(f"{n_tracks} tracks of 30 s, load {os.getloadavg()[0]:.1f}, {cores} cores")
@@ -228,11 +229,11 @@ def unchanged(music: Path, n_tracks: int, n_rounds: int) -> None:
     )
 
 
-def long_files() -> None:
+def long_files(longest_s: int) -> None:
     """Print the peak memory of half a minute, and of an hour."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "noise.wav")
-        for duration_s in (30, HOUR_S):
+        for duration_s in (30, longest_s):
             write_stereo(path, duration_s)
             cost = measure_part("benchmarks.features", "read", path)
             print(f"44.1 kHz stereo, {duration_s} s: {cost.said}")
@@ -244,13 +245,14 @@ def main() -> None:
     parser.add_argument("--tracks", type=int, default=1_000)
     parser.add_argument("--music", type=Path, help="keep the rendered tracks in this folder")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--long", type=int, default=HOUR_S, help="seconds of the longest file")
     asked = parser.parse_args()
     # In a process of its own too: what it loads would count as the memory of those that follow.
     print(measure_part("benchmarks.features", "logmel").said)
     with demo_tracks(asked.tracks, asked.music) as music:
         files_to_files(music, asked.tracks, asked.rounds)
         unchanged(music, asked.tracks, asked.rounds)
-    long_files()
+    long_files(asked.long)
 
 
 if __name__ == "__main__":

@@ -104,12 +104,13 @@ def notebook(keep: str, n_tracks: str) -> None:
     # As many examples an epoch as ours sees.
     size = config.training.batch_size
     steps = -(-2 * len(learnt) // size)
-    began: list[float] = []
-    ended: list[float] = []
-    clock = keras.callbacks.LambdaCallback(
-        on_epoch_begin=lambda epoch, logs: began.append(time.perf_counter()),
-        on_epoch_end=lambda epoch, logs: ended.append(time.perf_counter()),
-    )
+    # The last epoch may have fewer steps: the segments have run out.
+    at: list[tuple[float, int]] = []
+
+    def note(*_: object) -> None:
+        at.append((time.perf_counter(), int(network.optimizer.iterations)))
+
+    clock = keras.callbacks.LambdaCallback(on_epoch_begin=note, on_epoch_end=note)
     network.fit(
         segments,
         labels,
@@ -119,7 +120,8 @@ def notebook(keep: str, n_tracks: str) -> None:
         callbacks=[clock],
         verbose=0,
     )
-    took = [1e3 * (b - a) / (steps * size) for a, b in zip(began, ended, strict=True)]
+    pairs = zip(at[::2], at[1::2], strict=True)
+    took = [1e3 * (b_s - a_s) / ((b - a) * size) for (a_s, a), (b_s, b) in pairs]
     _say(median(took[1:]), float("nan"))
 
 

@@ -140,13 +140,13 @@ def _check_workers(client: "Client", address: str, shared: Path | None) -> None:
         raise GenreError("\n".join([f"workers of {address} that cannot be used:", *lines]))
 
 
-def _why_unfit(version: str, platform: Mapping[str, str], path: Path | None) -> str:
+def _why_unfit(version: str, here: Mapping[str, str], path: Path | None) -> str:
     """Say on a worker what keeps it from this work; empty where nothing does."""
     if version != __version__:
         return f"has genre-mlops {__version__}, here it is {version}"
     for name, found in _platform().items():
-        if found != platform[name]:
-            return f"has {name} {found}, here it is {platform[name]}"
+        if found != here[name]:
+            return f"has {name} {found}, here it is {here[name]}"
     if path and not path.exists():
         return f"does not see the files in {path.parent}, which all machines have to share"
     return ""

@@ -147,8 +147,8 @@ def _on_cores(
     except BrokenProcessPool as error:
         raise GenreError(
             "a worker process ended before its work did: killed, out of memory, or not able to "
-            "start; run the same command to go on, with LOKY_MAX_CPU_COUNT=1 in the environment "
-            "(one core, less memory) if it ends so again"
+            "start; run the same command to go on, with fewer at a time if it ends so again: "
+            "-P workers=1 for trials, LOKY_MAX_CPU_COUNT=1 in the environment for files"
         ) from error
 
 

@@ -23,7 +23,7 @@ TOLERANCE_DB = 0.125
 """Two steps of float16 at the floor: what another processor's rounding may come to."""
 HEARD_ABOVE_DB = -80.0
 """Below, in dB relative to full scale, rounding of the Fourier transform is all there is."""
-# A task is a second or so: the bar moves, and all cores are used.
+# Few, as they may be long: the bar moves, and all cores are used.
 _FILES_PER_TASK = 8
 NOT_COMPUTED = "was not computed"
 

@@ -88,17 +88,18 @@ def predict_files(
 ) -> Iterator[Answer]:
     """Predict files and folders in turn; one that cannot be used does not stop the rest."""
     files = [found for source in sources for found in find_audio(source)]
-    for n_done, (path, error) in enumerate(files, start=1):
-        try:
-            if error:
-                raise AudioError(str(path), error)
-            # The mp3 decoder writes its warnings past Python.
-            with quiet_stderr():
-                prediction = champion.bundle.predict(path, max_duration_s=LONGEST_S)
-            yield Answer(path, champion, prediction)
-        except AudioError as unusable:
-            yield Answer(path, champion, None, unusable.reason)
+    for n_done, (path, missing) in enumerate(files, start=1):
+        yield Answer(path, champion, None, missing) if missing else _answer(champion, path)
         progress("predict", n_done, len(files))
+
+
+def _answer(champion: Champion, path: Path) -> Answer:
+    try:
+        # The mp3 decoder writes its warnings past Python.
+        with quiet_stderr():
+            return Answer(path, champion, champion.bundle.predict(path, max_duration_s=LONGEST_S))
+    except AudioError as error:
+        return Answer(path, champion, None, error.reason)
 
 
 def as_table(answers: Sequence[Answer], *, top: int) -> Table:

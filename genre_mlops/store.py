@@ -63,7 +63,7 @@ class Estimate:
         Disk space they will take.
     cpu_s : float or None
         How long one worker would be at it, in seconds, by a small sample of the files; None where
-        no sample would be small.
+        no sample would be small, or it cannot be computed.
     """
 
     n_tracks: int
@@ -158,11 +158,14 @@ class FeatureStore:
             return Estimate(len(missing), n_bytes, None)
         log_mel = LogMel(self.config, mel_filters(self.config))
         began_s = time.monotonic()
-        for sha256 in sample:
-            # The mp3 decoder writes its warnings past Python. What goes wrong is for `build` to
-            # tell, which goes on with the other files.
-            with quiet_stderr(), contextlib.suppress(Exception):
-                compute(log_mel, sources[sha256], sha256)
+        try:
+            # The mp3 decoder writes its warnings past Python.
+            with quiet_stderr():
+                for sha256 in sample:
+                    compute(log_mel, sources[sha256], sha256)
+        except Exception:
+            # What goes wrong is for `build` to tell, which goes on with the other files.
+            return Estimate(len(missing), n_bytes, None)
         cpu_s = (time.monotonic() - began_s) * duration_s / sample_s
         return Estimate(len(missing), n_bytes, cpu_s)
 
@@ -194,16 +197,16 @@ class FeatureStore:
         missing = self._missing(sources)
         n_reused = len(sources) - len(missing) - len(failures)
         index, n_failed = index_table(self.folder), 0
-        if missing:
-            self._prepare(missing, sources)
-            build = partial(build_shard, self.folder, self.config)
-            tasks = self._tasks(missing, sources)
-            with self._told_if_full():
+        with self._told_if_full():
+            if missing:
+                self._prepare(missing, sources)
+                build = partial(build_shard, self.folder, self.config)
+                tasks = self._tasks(missing, sources)
                 for built in run(build, tasks, label="compute feature shards"):
                     index.append(as_table(built.rows, index))
                     failures |= built.failures
                     n_failed += len(built.failures)
-        index.tidy()
+            index.tidy()
         if missing:
             self.index = ShardIndex(self.folder, self.config.n_mels)
         self._sweep()

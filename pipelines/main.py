@@ -3,7 +3,7 @@
 from genre_mlops import tracking
 from pipelines import baseline, features, package, register, train, validate
 from pipelines.job import Job, start
-from pipelines.summary import summarise
+from pipelines.summary import Outcome, summarise
 
 
 def run(job: Job) -> None:
@@ -14,16 +14,19 @@ def run(job: Job) -> None:
     best, bundle = train.run(job, data)
     registered = register.run(job, data, bundle)
     bento = package.run(job)
+    outcome = Outcome(data, best, registered, floor, bento)
     # The job's own run says what came of it: in the UI the others are folded below it.
-    tracking.log_metrics(registered.judged.metrics())
+    judged, lead = registered.judged, outcome.lead
+    tracking.log_metrics(judged.metrics())
     tracking.log_metrics(floor.metrics(synthetic=data.source.synthetic))
-    above = registered.judged.better_than(floor.test.right)
-    ends = {"": above.value, "_low": above.low, "_high": above.high}
-    prefix = f"{registered.judged.prefix}_accuracy_above_floor"
-    tracking.log_metrics({f"{prefix}{end}": value for end, value in ends.items()})
+    ends = {"": lead.value, "_low": lead.low, "_high": lead.high}
+    tracking.log_metrics(
+        {f"{judged.prefix}_accuracy_above_floor{end}": value for end, value in ends.items()}
+    )
     tracking.set_tags({"version": str(registered.version), "bento": bento})
-    tracking.describe(f"{registered.judged.markdown()}\n\n{registered.verdict.reason}")
-    summarise(data, best, registered, floor, bento)
+    told = (judged.markdown(), registered.verdict.reason, outcome.doubt)
+    tracking.describe("\n\n".join(filter(None, told)))
+    summarise(outcome)
 
 
 if __name__ == "__main__":

@@ -55,11 +55,11 @@ def line(job: Job) -> None:
     data = validate.run(job)
     bundle = newest_bundle(job.workspace / "studies", job.config, data.digest)
     asked = job.config.evaluation.sure_accuracy
-    made_for = read_info(bundle).provenance["sure_accuracy"]
+    made_for = read_info(bundle).provenance.get("sure_accuracy")
     if asked != made_for:
         raise ConfigError(
-            f"evaluation.sure_accuracy is {asked:g}, and the last search's bundle was made for "
-            f"{made_for:g}: run the train entry point with the same parameters first"
+            f"evaluation.sure_accuracy is {asked}, and the last search's bundle was made for "
+            f"{made_for}: run the train entry point with the same parameters first"
         )
     run(job, data, bundle)
 

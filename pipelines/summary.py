@@ -1,5 +1,7 @@
 """What the main job says at its end."""
 
+from dataclasses import dataclass
+
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -16,19 +18,34 @@ from pipelines.register import Registered
 _MORE = "it may need more tracks, epochs or trials"
 
 
-def summarise(
-    data: Validated,
-    best: BestTrial,
-    registered: Registered,
-    floor: BaselineReport,
-    bento: str,
-) -> None:
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a run of the main job, step by step."""
+
+    data: Validated
+    best: BestTrial
+    registered: Registered
+    floor: BaselineReport
+    bento: str
+
+    @property
+    def lead(self) -> Estimate:
+        """How far the test accuracy is above that of MFCC statistics + SVM on the same tracks."""
+        return self.registered.judged.lead_over(self.floor.test.right)
+
+    @property
+    def doubt(self) -> str:
+        """What the test score does not show, or nothing."""
+        return in_doubt(self.registered.judged.evaluation, self.lead)
+
+
+def summarise(outcome: Outcome) -> None:
     """Print what came of the run, and what to type next."""
+    data, best, registered = outcome.data, outcome.best, outcome.registered
     synthetic = "synthetic " * data.source.synthetic
     accuracy = registered.judged.evaluation.accuracy
     alias = CHAMPION if registered.verdict.promote else CHALLENGER
-    champion = version_of(registered.name, CHAMPION)
-    doubt = in_doubt(registered.judged.evaluation, registered.judged.better_than(floor.test.right))
+    champion, doubt = version_of(registered.name, CHAMPION), outcome.doubt
     rows = {
         "data": f"{data.source.name}: {len(data.catalog)} {synthetic}tracks of "
         f"{len(data.genres)} genres, {data.n_quarantined} set aside",
@@ -36,12 +53,12 @@ def summarise(
         f"{synthetic}validation loss {best.validation_loss:.3f}",
         f"{synthetic}test score": f"accuracy {accuracy.value:.3f}, 95 % interval "
         f"{accuracy.low:.3f} to {accuracy.high:.3f}, {len(registered.judged.tracks)} tracks",
-        f"{synthetic}floor": f"{floor.test}: MFCC statistics + SVM on the same tracks",
-        f"{synthetic}warning": f"no score: {floor.segments}",
+        f"{synthetic}floor": f"{outcome.floor.test}: MFCC statistics + SVM on the same tracks",
+        f"{synthetic}warning": f"no score: {outcome.floor.segments}",
         **({f"{synthetic}doubt": doubt} if doubt else {}),
         "version": f"{registered.name} {registered.version}, {alias}",
         "why": registered.verdict.reason,
-        "bento": f"{bento}, which answers by {registered.name} {champion}",
+        "bento": f"{outcome.bento}, which answers by {registered.name} {champion}",
     }
     table = Table.grid(padding=(0, 2))
     for name, text in rows.items():
@@ -52,14 +69,14 @@ def summarise(
     out.print("       [bold]make ui[/bold]      shows the runs on http://127.0.0.1:5000")
 
 
-def in_doubt(found: Evaluation, above_floor: Estimate) -> str:
+def in_doubt(found: Evaluation, lead: Estimate) -> str:
     """Say what a score does not show, or nothing.
 
     Parameters
     ----------
     found : Evaluation
         The score, with what always answering one genre would reach.
-    above_floor : Estimate
+    lead : Estimate
         How far its accuracy is above that of MFCC statistics + SVM on the same tracks.
     """
     doubts = []
@@ -69,10 +86,10 @@ def in_doubt(found: Evaluation, above_floor: Estimate) -> str:
         doubts.append(
             f"not shown to be better than always answering one genre ({found.chance:.3f}); {_MORE}"
         )
-    elif above_floor.low <= 0:
-        shown = "shown to be " if above_floor.value > 0 else ""
+    elif lead.low <= 0:
+        shown = "shown to be " if lead.value > 0 else ""
         doubts.append(
-            f"not {shown}better than the floor: {above_floor.value:+.3f}, 95 % interval "
-            f"{above_floor.low:+.3f} to {above_floor.high:+.3f}; {_MORE}"
+            f"not {shown}better than the floor: {lead.value:+.3f}, 95 % interval "
+            f"{lead.low:+.3f} to {lead.high:+.3f}; {_MORE}"
         )
     return "; ".join(doubts)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from genre_mlops.datasets.answers import first_byte, total_bytes, validator_of, why
-from genre_mlops.datasets.disk import digest_of
+from genre_mlops.datasets.digests import digest_of
 from genre_mlops.datasets.parts import (
     and_then,
     forget,

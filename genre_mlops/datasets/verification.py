@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from genre_mlops.datasets.base import Dataset
-from genre_mlops.datasets.disk import digest_of
+from genre_mlops.datasets.digests import digest_of
 from genre_mlops.domain import Mapper
 
 WAV_MD5 = "wav-md5"

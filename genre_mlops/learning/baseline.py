@@ -5,6 +5,7 @@ groups of them, were dealt to train and test.
 """
 
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -80,7 +81,7 @@ class SegmentSplits:
         Accuracy where segments were dealt at random, in [0, 1].
     by_group : float
         Accuracy where all segments of what must stay together (an artist's tracks, duplicates)
-        were dealt to one fold, in [0, 1].
+        were dealt to one fold, in [0, 1]; NaN where there is one group only.
     """
 
     n_tracks: int
@@ -95,11 +96,14 @@ class SegmentSplits:
         return 100 * (self.by_segment - self.by_group)
 
     def __str__(self) -> str:
+        shown = f"accuracy {self.by_segment:.3f} is what a split by segment would report"
+        if math.isnan(self.by_group):
+            return f"{shown}; how much of it is leak cannot be said: all tracks are one group"
         points = round(self.leak_points)
         leak = f"{points} points of it are leak" if points > 0 else "no leak is seen"
         return (
-            f"accuracy {self.by_segment:.3f} is what a split by segment would report; {leak} "
-            f"({self.by_group:.3f} where a track's segments, and groups of tracks, stay together)"
+            f"{shown}; {leak} ({self.by_group:.3f} where a track's segments, and groups of tracks, "
+            "stay together)"
         )
 
 
@@ -137,7 +141,8 @@ class BaselineReport:
                 found |= {f"{split}_{name}": estimate.value, f"{split}_{name}_low": estimate.low}
                 found[f"{split}_{name}_high"] = estimate.high
         prefix = "synthetic_baseline" if synthetic else "baseline"
-        return {f"{prefix}_{name}": value for name, value in found.items()}
+        known = {name: value for name, value in found.items() if not math.isnan(value)}
+        return {f"{prefix}_{name}": value for name, value in known.items()}
 
     def markdown(self, *, synthetic: bool) -> str:
         """Describe the figures for the people who find the run."""
@@ -309,7 +314,7 @@ def _cross_validated(
         known = labels[~held_out]
         if not len(known):
             # All is one group: of nothing, nothing is learnt.
-            continue
+            return math.nan
         if len(np.unique(known)) > 1:
             said = make_svm(config).fit(examples[~held_out], known).predict(examples[held_out])
         else:

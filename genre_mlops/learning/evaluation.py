@@ -15,7 +15,7 @@ from genre_mlops.learning.calibration import abstain
 from genre_mlops.learning.judged import Judged
 from genre_mlops.learning.metrics import evaluate
 from genre_mlops.learning.resampling import resampling
-from genre_mlops.learning.robustness import LONGEST_S, Change, Unchanged, judge_changed
+from genre_mlops.learning.robustness import LONGEST_CHANGED_S, Change, Unchanged, judge_changed
 from genre_mlops.processes import quiet_stderr
 from genre_mlops.splits import TEST, groups_of, test_digest
 
@@ -35,7 +35,8 @@ def judge_bundle(
     folder : Path
         The bundle's.
     catalog : DataFrame
-        Indexed by `track_id`, with `path`, `genre`, `group`, `sha256`, `split` and `split_group`.
+        Indexed by `track_id`, with `path`, `duration_s`, `genre`, `group`, `sha256`, `split` and
+        `split_group`.
     config : Config
         How to judge, and the seed.
     run : Mapper
@@ -67,7 +68,7 @@ def judge_bundle(
         right = probabilities.argmax(axis=1) == labels
         paths = [Path(p) for p in tracks["path"]]
         unchanged = Unchanged(paths, list(tracks["genre"]), right, drawn)
-        short = np.flatnonzero(tracks["duration_s"] <= LONGEST_S)
+        short = np.flatnonzero(tracks["duration_s"] <= LONGEST_CHANGED_S)
         robustness = judge_changed(
             folder, unchanged.among(short), n_tracks=how.robustness_tracks, run=run
         )

@@ -87,7 +87,7 @@ class Judged:
             self.info.synthetic,
         )
 
-    def better_than(self, right: Sequence[bool]) -> Estimate:
+    def lead_over(self, right: Sequence[bool]) -> Estimate:
         """Return by how much the accuracy is above another's, which is right on these tracks."""
         ours = self.probabilities.argmax(axis=1) == self.labels()
         theirs = np.asarray(right, float)

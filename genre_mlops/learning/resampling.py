@@ -122,7 +122,7 @@ def resampling(
     Parameters
     ----------
     n_tracks : int
-        At least one.
+        At least one for an interval.
     groups : ndarray [shape=(n_tracks,)] or None
         Equal for tracks that belong together, by any name; None where none do.
     n_bootstrap, seed : int

@@ -18,7 +18,7 @@ from genre_mlops.processes import quiet_stderr
 
 CUTOFF_HZ, EXCERPT_S = 8_000, 5
 # Changed as a whole, in several copies: about 0.5 GB at 44.1 kHz.
-LONGEST_S = 600.0
+LONGEST_CHANGED_S = 600.0
 FILES_PER_TASK = 4
 
 

@@ -175,6 +175,13 @@ def test_a_single_entry_point_runs_what_it_needs(main_job: Ran):
     assert "is packaged already" in packaged
 
 
+def test_a_bundle_for_another_certainty_is_not_registered(main_job: Ran):
+    other = [*SMALL[:-1], f"{SMALL[-1]} evaluation.sure_accuracy=0.5"]
+    refused = main_job.place.pipeline(other, step="register", exit_code=2)
+    said = "sure_accuracy is 0.5, and the last search's bundle was made for 0.9: run the train"
+    assert said in " ".join((refused.stdout + refused.stderr).split())
+
+
 def test_mlproject_hands_every_parameter_to_every_entry_point():
     project = yaml.safe_load((PROJECT / "MLproject").read_text())
     names = {"dataset", "split", "network", "trials", "epochs", "workers", "seed", "config", "set"}

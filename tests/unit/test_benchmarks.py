@@ -23,7 +23,8 @@ def test_the_checks_of_a_made_table_run():
 
 @pytest.mark.slow
 def test_features_beside_their_peers_run():
-    command = [sys.executable, "-m", "benchmarks.features", "--tracks", "30", "--rounds", "1"]
+    sizes = ["--tracks", "30", "--rounds", "1", "--long", "60"]
+    command = [sys.executable, "-m", "benchmarks.features", *sizes]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "ratio of wall times, ours on one core to ours on two" in done.stdout

@@ -387,7 +387,7 @@ def test_what_the_disk_has_no_room_for_is_not_begun(tmp_path: Path, sources: dic
 def test_the_estimate_is_of_what_is_missing(tmp_path: Path, sources: dict[str, Source]):
     store = FeatureStore(tmp_path / "f", CONFIG)
     estimate = store.estimate(sources)
-    # Three of seven are no small sample.
+    # One of seven is no small sample.
     assert (estimate.n_tracks, estimate.cpu_s) == (7, None)
     build(tmp_path, sources)
     n_bytes = sum(path.stat().st_size - 128 for path in files_of(tmp_path))

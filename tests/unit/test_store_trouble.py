@@ -23,7 +23,6 @@ CHILD = """
 import resource, sys
 from pathlib import Path
 from genre_mlops.console import exit_codes
-from genre_mlops.readings import hash_files
 from genre_mlops.domain import sequential
 from tests.unit.test_store_trouble import CONFIG, FeatureStore, sources_in
 music, root, limit = sys.argv[1:]
@@ -43,14 +42,17 @@ def sources_in(music: Path) -> dict[str, Source]:
 @pytest.fixture
 def music(tmp_path: Path) -> Path:
     for i in range(N):
-        write_tune(tmp_path / "music" / f"{i}.wav", seed=i, duration_s=8 + i / 2)
+        write_tune(tmp_path / "music" / f"{i}.wav", seed=i, duration_s=8)
     return tmp_path / "music"
 
 
 def test_a_full_disk_is_told_and_what_is_done_stays(music: Path, tmp_path: Path):
+    longer = write_tune(music / "longer.wav", seed=99, duration_s=12)
     sources = sources_in(music)
-    sizes = sorted(int(s.duration_s * 80 + 1) * 40 + 128 for s in sources.values())
-    argv = [sys.executable, "-c", CHILD, str(music), str(tmp_path / "f"), str(sizes[-1] - 400)]
+    # Of its shard, which is not the first that is written.
+    assert sorted(sources)[0] != hashlib.sha256(longer.read_bytes()).hexdigest()
+    limit = 11 * 80 * CONFIG.n_mels * 2
+    argv = [sys.executable, "-c", CHILD, str(music), str(tmp_path / "f"), str(limit)]
     full = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=120)
     folder = FeatureStore(tmp_path / "f", CONFIG).folder
     assert full.returncode == 3, full.stderr
@@ -61,10 +63,11 @@ def test_a_full_disk_is_told_and_what_is_done_stays(music: Path, tmp_path: Path)
     assert not list(folder.glob(".*"))
     report = FeatureStore(tmp_path / "f", CONFIG).build(sources, sequential)
     assert report.failures == {}
-    assert report.n_built + report.n_reused == N
+    assert report.n_built + report.n_reused == N + 1
+    assert report.n_reused > 0
     contents = {s.path.name: Content(sha256, s.path) for sha256, s in sources.items()}
     store = FeatureStore(tmp_path / "f", CONFIG)
-    assert verify_features(store, contents, sequential, n_sample=N, seed=0).n_identical == N
+    assert verify_features(store, contents, sequential, n_sample=N + 1, seed=0).n_identical == N + 1
 
 
 def test_what_was_given_up_as_slow_is_tried_again(
@@ -93,6 +96,8 @@ def test_a_sample_that_fails_ends_nothing(
     def fails(*_: object):
         raise MemoryError
 
+    store, sources = FeatureStore(tmp_path / "f", CONFIG), sources_in(music)
+    assert store.estimate(sources).cpu_s is not None
     monkeypatch.setattr(store_module, "compute", fails)
-    store = FeatureStore(tmp_path / "f", CONFIG)
-    assert store.estimate(sources_in(music)).n_tracks == N
+    estimate = store.estimate(sources)
+    assert (estimate.n_tracks, estimate.cpu_s) == (N, None)

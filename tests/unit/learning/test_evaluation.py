@@ -12,7 +12,7 @@ from genre_mlops.domain import sequential
 from genre_mlops.learning.bundle import Bundle
 from genre_mlops.learning.evaluation import judge_bundle
 from genre_mlops.learning.judged import Judged
-from genre_mlops.learning.robustness import LONGEST_S
+from genre_mlops.learning.robustness import LONGEST_CHANGED_S
 from genre_mlops.splits import groups_of
 from tests.music import write_tune
 from tests.service.conftest import GENRES, make_bundle
@@ -179,24 +179,24 @@ def test_pictures_show_the_figures(judged: Judged):
 
 
 def test_a_very_long_track_is_judged_but_not_changed(catalog: pd.DataFrame, tmp_path: Path):
-    lengths = [4.0] * 7 + [LONGEST_S + 1, 4.0]
+    lengths = [4.0] * 7 + [LONGEST_CHANGED_S + 1, 4.0]
     found = judge(tmp_path / "bundle", catalog[6:].assign(duration_s=lengths[6:]))
     assert len(found.tracks) == 2
     assert {change.n_tracks for change in found.robustness} == {1}
-    none = judge(tmp_path / "again", catalog.assign(duration_s=LONGEST_S + 1))
+    none = judge(tmp_path / "again", catalog.assign(duration_s=LONGEST_CHANGED_S + 1))
     assert none.robustness == ()
 
 
 def test_it_is_compared_with_another_track_by_track(judged: Judged):
     ours = judged.probabilities.argmax(axis=1) == judged.labels()
     assert 0 < ours.sum() < 8
-    above = judged.better_than(np.zeros(8, bool))
+    above = judged.lead_over(np.zeros(8, bool))
     assert (above.value, above.low) == (
         judged.evaluation.accuracy.value,
         judged.evaluation.accuracy.low,
     )
-    same = judged.better_than(ours)
+    same = judged.lead_over(ours)
     assert (same.value, same.low, same.high) == (0, 0, 0)
-    other = judged.better_than(~ours)
+    other = judged.lead_over(~ours)
     assert other.value == pytest.approx(2 * ours.mean() - 1)
     assert other.low < other.value < other.high

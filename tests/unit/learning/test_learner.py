@@ -215,7 +215,7 @@ class SlowToRead(list):
     """Spectrograms that take their time."""
 
     def __getitem__(self, place):
-        time.sleep(0.05)
+        time.sleep(0.1)
         return super().__getitem__(place)
 
 
@@ -225,4 +225,4 @@ def test_the_wait_for_input_is_told():
     # While the graph is made in the first epoch, some batches are made ahead.
     told = [learnt.run_epoch(epoch) for epoch in range(7)]
     assert max(line["input_wait_share"] for line in told[1:]) > 0.5
-    assert max(line["step_ms"] for line in told[1:]) > 12 * 50 / 2
+    assert max(line["step_ms"] for line in told[1:]) > 12 * 100 / 2
