@@ -157,17 +157,18 @@ class FeatureStore:
         if not sample_s or sample_s > _SAMPLE_SHARE * duration_s:
             return Estimate(len(missing), n_bytes, None)
         log_mel = LogMel(self.config, mel_filters(self.config))
-        began_s = time.monotonic()
-        try:
-            # The mp3 decoder writes its warnings past Python.
-            with quiet_stderr():
-                for sha256 in sample:
-                    compute(log_mel, sources[sha256], sha256)
-        except Exception:
-            # What goes wrong is for `build` to tell, which goes on with the other files.
+        spent_s = computed_s = 0.0
+        for sha256 in sample:
+            began_s = time.monotonic()
+            # The mp3 decoder writes its warnings past Python. What goes wrong is for `build` to
+            # tell, which goes on with the other files.
+            with quiet_stderr(), contextlib.suppress(Exception):
+                compute(log_mel, sources[sha256], sha256)
+                spent_s += time.monotonic() - began_s
+                computed_s += sources[sha256].duration_s
+        if not computed_s:
             return Estimate(len(missing), n_bytes, None)
-        cpu_s = (time.monotonic() - began_s) * duration_s / sample_s
-        return Estimate(len(missing), n_bytes, cpu_s)
+        return Estimate(len(missing), n_bytes, spent_s * duration_s / computed_s)
 
     def build(self, sources: Mapping[str, Source], run: Mapper) -> BuildReport:
         """Compute what is missing.

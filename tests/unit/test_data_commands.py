@@ -1,5 +1,6 @@
 import hashlib
 import json
+import logging
 import shlex
 import shutil
 from pathlib import Path
@@ -31,7 +32,11 @@ def music(tmp_path: Path) -> Path:
 
 
 def data(*arguments: str | Path, exit_code: int = 0) -> Result:
+    root = logging.getLogger()
+    before = root.handlers[:]
     done = CliRunner().invoke(app, ["data", *map(str, arguments)])
+    # The command's handlers write to what the runner has closed.
+    root.handlers[:] = before
     assert done.exit_code == exit_code, f"{done.output}\n{done.exception!r}"
     return done
 
