@@ -130,7 +130,7 @@ def _check_workers(client: "Client", address: str, shared: Path | None) -> None:
     """Refuse workers that would give other results, or none."""
     with tempfile.NamedTemporaryFile(prefix=".seen-by-workers-", dir=shared) as marker:
         path = Path(marker.name) if shared else None
-        unfit = client.run(_why_unfit, __version__, _platform(), path, on_error="return")
+        unfit = client.run(_why_unfit, __version__, _versions(), path, on_error="return")
     for worker, n_threads in client.nthreads().items():
         # TensorFlow's settings and the standard error are the process's, not a thread's.
         if n_threads != 1:
@@ -144,7 +144,7 @@ def _why_unfit(version: str, here: Mapping[str, str], path: Path | None) -> str:
     """Say on a worker what keeps it from this work; empty where nothing does."""
     if version != __version__:
         return f"has genre-mlops {__version__}, here it is {version}"
-    for name, found in _platform().items():
+    for name, found in _versions().items():
         if found != here[name]:
             return f"has {name} {found}, here it is {here[name]}"
     if path and not path.exists():
@@ -152,8 +152,8 @@ def _why_unfit(version: str, here: Mapping[str, str], path: Path | None) -> str:
     return ""
 
 
-def _platform() -> dict[str, str]:
-    """Return what decides the values of features: with others, a store would hold both."""
+def _versions() -> dict[str, str]:
+    """Return those that decide the values of features: with others, a store would hold both."""
     found = {name: importlib.metadata.version(name) for name in _DECIDING}
     return {"Python": ".".join(platform.python_version_tuple()[:2]), **found}
 

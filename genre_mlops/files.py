@@ -10,6 +10,7 @@ from pathlib import Path
 
 from genre_mlops.errors import DataError
 
+FULL = "the disk or your share of it is full"
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 

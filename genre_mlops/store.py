@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from genre_mlops.config import FeatureConfig
 from genre_mlops.domain import Mapper
 from genre_mlops.errors import DataError
-from genre_mlops.files import is_full, make_writable, need_room, replacing
+from genre_mlops.files import FULL, is_full, make_writable, need_room, replacing
 from genre_mlops.logmel import DEFINITION, LogMel, mel_filters
 from genre_mlops.processes import quiet_stderr
 from genre_mlops.shards import (
@@ -295,9 +295,8 @@ class FeatureStore:
             if not is_full(error):
                 raise
             raise DataError(
-                f"{self.folder}: the disk or your share of it is full "
-                f"({error.strerror or error}): make room and run the same command to go on; the "
-                "shards that are done stay"
+                f"{self.folder}: {FULL} ({error.strerror or error}): make room and run the same "
+                "command to go on; the shards that are done stay"
             ) from error
 
     def _sweep(self) -> None:

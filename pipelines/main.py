@@ -16,13 +16,10 @@ def run(job: Job) -> None:
     bento = package.run(job)
     outcome = Outcome(data, best, registered, floor, bento)
     # The job's own run says what came of it: in the UI the others are folded below it.
-    judged, lead = registered.judged, outcome.lead
+    judged = registered.judged
     tracking.log_metrics(judged.metrics())
     tracking.log_metrics(floor.metrics(synthetic=data.source.synthetic))
-    ends = {"": lead.value, "_low": lead.low, "_high": lead.high}
-    tracking.log_metrics(
-        {f"{judged.prefix}_accuracy_above_floor{end}": value for end, value in ends.items()}
-    )
+    tracking.log_metrics(outcome.lead.named(f"{judged.prefix}_accuracy_above_floor"))
     tracking.set_tags({"version": str(registered.version), "bento": bento})
     told = (judged.markdown(), registered.verdict.reason, outcome.doubt)
     tracking.describe("\n\n".join(filter(None, told)))

@@ -1,6 +1,7 @@
 """What the main job says at its end."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from rich.panel import Panel
 from rich.table import Table
@@ -28,7 +29,7 @@ class Outcome:
     floor: BaselineReport
     bento: str
 
-    @property
+    @cached_property
     def lead(self) -> Estimate:
         """How far the test accuracy is above that of MFCC statistics + SVM on the same tracks."""
         return self.registered.judged.lead_over(self.floor.test.right)

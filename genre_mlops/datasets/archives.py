@@ -21,7 +21,7 @@ import psutil
 from genre_mlops.datasets.download import download
 from genre_mlops.domain import Progress, silent
 from genre_mlops.errors import DataError
-from genre_mlops.files import is_full, need_room, replacing
+from genre_mlops.files import FULL, is_full, need_room, replacing
 
 Place = Callable[[str], str | None]
 """Member's name -> where it goes, relative to the folder; None passes it over."""
@@ -154,7 +154,7 @@ def unpack(
 def _failure(archive: Path, error: Exception, keep_damaged: bool) -> DataError:
     """Return what is said of an unpacking that failed."""
     if isinstance(error, OSError) and not is_damage(error):
-        what = "the disk or your share of it is full" if is_full(error) else "cannot be unpacked"
+        what = FULL if is_full(error) else "cannot be unpacked"
         reason = error.strerror or error
         return DataError(
             f"{archive}: {what} ({reason}); what is unpacked is kept, run again to go on"

@@ -12,7 +12,7 @@ from genre_mlops.datasets.answers import why
 from genre_mlops.datasets.archives import is_damage
 from genre_mlops.datasets.download import UnreachableError
 from genre_mlops.errors import DataError
-from genre_mlops.files import is_full
+from genre_mlops.files import FULL, is_full
 
 
 def hugging_face_url(repository: str, name: str, *, endpoint: str | None = None) -> str:
@@ -86,7 +86,7 @@ def kaggle_dataset(handle: str, cache: Path) -> Path:
 
 
 def _not_written(cache: Path, error: OSError) -> DataError:
-    what = "the disk or your share of it is full" if is_full(error) else "cannot be written"
+    what = FULL if is_full(error) else "cannot be written"
     reason = error.strerror or error
     return DataError(f"{cache}: {what} ({reason}); what came is kept, run again to go on")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO
 
 from genre_mlops.errors import DataError
-from genre_mlops.files import is_full
+from genre_mlops.files import FULL, is_full
 
 
 @contextmanager
@@ -58,8 +58,7 @@ def write_errors_told(part: Path, checksum: str | None) -> Iterator[None]:
         if not is_full(error):
             raise DataError(f"{part}: cannot be written: {reason}") from error
         raise DataError(
-            f"{part}: the disk or your share of it is full ({reason}): make room"
-            f"{and_then(part, checksum)}"
+            f"{part}: {FULL} ({reason}): make room{and_then(part, checksum)}"
         ) from error
 
 

@@ -85,17 +85,7 @@ class Augmenter:
             S_db += (points @ self._curves)[:, None, :]
         if config.noise_share:
             S_db = self._add_noise(S_db, draws[4])
-        mean = tf.reduce_mean(S_db, axis=(1, 2), keepdims=True)
-        if config.n_time_masks and config.time_mask_share:
-            inside = draws[5].stretches(
-                config.n_time_masks, self._segment_frames, config.time_mask_share
-            )
-            S_db = tf.where(inside[:, :, None], mean, S_db)
-        if config.n_mel_masks and config.mel_mask_share:
-            inside = draws[6].stretches(
-                config.n_mel_masks, self._features.n_mels, config.mel_mask_share
-            )
-            S_db = tf.where(inside[:, None, :], mean, S_db)
+        S_db = self._mask(S_db, draws[5], draws[6])
         if config.mixup_alpha:
             S_db, labels = self._mix(S_db, labels, draws[7])
         return tf.maximum(S_db, self._features.floor_db), labels
@@ -139,6 +129,22 @@ class Augmenter:
         noise = -tf.math.log(draw.uniform(*S_db.shape[1:], low=1e-6))
         noisy = (10 / math.log(10)) * tf.math.log(power + level * noise)
         return tf.concat([noisy, rest], axis=0)
+
+    def _mask(self, S_db: tf.Tensor, frames: "_Draws", bands: "_Draws") -> tf.Tensor:
+        """Set stretches of frames and of bands to the example's mean (SpecAugment)."""
+        config = self._config
+        mean = tf.reduce_mean(S_db, axis=(1, 2), keepdims=True)
+        if config.n_time_masks and config.time_mask_share:
+            inside = frames.stretches(
+                config.n_time_masks, self._segment_frames, config.time_mask_share
+            )
+            S_db = tf.where(inside[:, :, None], mean, S_db)
+        if config.n_mel_masks and config.mel_mask_share:
+            inside = bands.stretches(
+                config.n_mel_masks, self._features.n_mels, config.mel_mask_share
+            )
+            S_db = tf.where(inside[:, None, :], mean, S_db)
+        return S_db
 
     def _mix(
         self, S_db: tf.Tensor, labels: tf.Tensor, draw: "_Draws"

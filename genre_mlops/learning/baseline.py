@@ -137,9 +137,7 @@ class BaselineReport:
         for split, floor in (("validation", self.validation), ("test", self.test)):
             found[f"{split}_tracks"] = float(floor.n_tracks)
             for name in ("accuracy", "macro_f1"):
-                estimate = getattr(floor, name)
-                found |= {f"{split}_{name}": estimate.value, f"{split}_{name}_low": estimate.low}
-                found[f"{split}_{name}_high"] = estimate.high
+                found |= getattr(floor, name).named(f"{split}_{name}")
         prefix = "synthetic_baseline" if synthetic else "baseline"
         known = {name: value for name, value in found.items() if not math.isnan(value)}
         return {f"{prefix}_{name}": value for name, value in known.items()}

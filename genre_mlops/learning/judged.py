@@ -69,8 +69,7 @@ class Judged:
         """Return every figure with the ends of its 95 % interval."""
         found = {"tracks": float(len(self.tracks))}
         for name, estimate in self._figures().items():
-            found |= {name: estimate.value, f"{name}_low": estimate.low}
-            found[f"{name}_high"] = estimate.high
+            found |= estimate.named(name)
         return {f"{self.prefix}_{name}": value for name, value in found.items()}
 
     def score(self, version: int, *, among: "pd.Index[str]") -> Score:
@@ -114,8 +113,8 @@ class Judged:
             found["robustness"] = pd.DataFrame(
                 [
                     {"change": c.name, "n_tracks": c.n_tracks, "unchanged": c.unchanged}
-                    | {f"accuracy{end}": v for end, v in _ends(c.accuracy)}
-                    | {f"difference{end}": v for end, v in _ends(c.difference)}
+                    | c.accuracy.named("accuracy")
+                    | c.difference.named("difference")
                     for c in self.robustness
                 ]
             )
@@ -230,7 +229,3 @@ class Judged:
 
 def _table(head: str, rows: list[str]) -> list[str]:
     return [head, "|---" * (head.count("|") - 1) + "|", *(f"| {row} |" for row in rows)]
-
-
-def _ends(estimate: Estimate) -> list[tuple[str, float]]:
-    return [("", estimate.value), ("_low", estimate.low), ("_high", estimate.high)]

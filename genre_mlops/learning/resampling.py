@@ -28,6 +28,10 @@ class Estimate:
     def __str__(self) -> str:
         return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
 
+    def named(self, name: str) -> dict[str, float]:
+        """Return the figure and the ends of its interval by name, as they are logged."""
+        return {name: self.value, f"{name}_low": self.low, f"{name}_high": self.high}
+
 
 @dataclass(frozen=True, eq=False)
 class Resampling:
@@ -60,10 +64,10 @@ class Resampling:
     @property
     def units(self) -> str:
         """What is drawn, in words: the tracks, or groups of them, and whether they are few."""
-        what = "track" if self.n_groups == len(self.groups) else "group"
-        of_tracks = " of tracks" if what == "group" else ""
-        few = ", too few for a sure interval" if self.few else ""
-        return f"{counted(self.n_groups, what)}{of_tracks}{few}"
+        what = counted(self.n_groups, "track")
+        if self.n_groups < len(self.groups):
+            what = f"{counted(self.n_groups, 'group')} of tracks"
+        return f"{what}, too few for a sure interval" if self.few else what
 
     def among(self, rows: NDArray[np.integer[Any]] | NDArray[np.bool_]) -> "Resampling":
         """Return how to resample some of the tracks, by their places."""

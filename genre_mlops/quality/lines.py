@@ -40,4 +40,6 @@ def in_lines(
             told += [(f"{track}: {why}", 1) for track in tracks]
     lines = [printable(line) for line, _ in told[:n_shown]]
     n_more = sum(n for _, n in told[n_shown:])
-    return [*lines, f"and {n_more} more{rest and ', '}{rest}"] if n_more else lines
+    if n_more:
+        lines.append(f"and {n_more} more, {rest}" if rest else f"and {n_more} more")
+    return lines

@@ -156,10 +156,10 @@ def test_other_code_or_python_on_a_worker_is_refused(
     with pytest.raises(GenreError, match=rf"has genre-mlops {__version__}, here it is 9\.9"):
         list(engine.map(errands.square, [1], label="squares"))
     monkeypatch.undo()
-    here = cluster._platform()
+    here = cluster._versions()
     for name, version in (("Python", "3.9"), ("soxr", "0.1.2")):
         other = here | {name: version}
-        monkeypatch.setattr(cluster, "_platform", lambda other=other: other)
+        monkeypatch.setattr(cluster, "_versions", lambda other=other: other)
         with pytest.raises(GenreError, match=rf"has {name} {here[name]}, here it is {version}"):
             list(engine.map(errands.square, [1], label="squares"))
 
@@ -167,7 +167,7 @@ def test_other_code_or_python_on_a_worker_is_refused(
 def test_a_folder_that_is_not_shared_is_said(engine: Engine, tmp_path: Path):
     assert cluster.count_workers(engine.dask, tmp_path) == 2
     assert list(tmp_path.iterdir()) == []
-    here = cluster.__version__, cluster._platform()
+    here = cluster.__version__, cluster._versions()
     missing = tmp_path / "elsewhere" / "marker"
     assert f"does not see the files in {missing.parent}" in cluster._why_unfit(*here, missing)
 
