@@ -8,13 +8,15 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import CancelledError
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
 
 from genre_mlops import __version__
+from genre_mlops.crew import Ended, Growth
 from genre_mlops.domain import ITEM, RESULT
 from genre_mlops.errors import GenreError
 
@@ -27,6 +29,8 @@ _CONNECT_S = 10.0
 # A worker starts in some seconds, or in minutes where another system's queue starts it.
 WORKERS_S = 120.0
 _LOOK_EVERY_S = 10.0
+# Of this process, where it is a worker.
+_GROWTH = Growth()
 _DECIDING = ("numpy", "scipy", "soundfile", "soxr")
 
 
@@ -97,14 +101,14 @@ def _connected(address: str, shared: Path | None, patience_s: float) -> Iterator
         from distributed import Client
     except ImportError as error:
         raise GenreError(
-            "GENRE_DASK is set, but Dask is not installed: pip install 'genre-mlops[distributed]'"
+            "engine=dask: Dask is not installed: pip install 'genre-mlops[distributed]'"
         ) from error
     try:
         client = Client(address, timeout=_CONNECT_S)
     except (OSError, RuntimeError, TypeError, ValueError) as error:
         # Not only where nothing answers: TLS without certificates, no TLS where it is required.
         raise GenreError(
-            f"no Dask scheduler can be reached at {address} (GENRE_DASK): {error}"
+            f"no Dask scheduler can be reached at {address} (GENRE_DASK_SCHEDULER): {error}"
         ) from error
     with client:
         _await_a_worker(client, address, patience_s)
@@ -189,6 +193,103 @@ def _run(
     finally:
         if running:
             _abandon(client, list(running))
+
+
+class ClusterCrew:
+    """The workers of a cluster, for long tasks.
+
+    Parameters
+    ----------
+    size : int
+        Tasks at a time at the most; 0: as many as there are workers.
+    address : str
+        Of the scheduler.
+    shared : Path, optional
+        A folder that this process can write to and the workers must see.
+    """
+
+    def __init__(self, size: int, address: str, shared: Path | None = None) -> None:
+        self._size, self._address, self._shared = size, address, shared
+        self._tasks: dict[Future, Any] = {}
+        self._exit = ExitStack()
+
+    def __enter__(self) -> Self:
+        self._client = self._exit.enter_context(_connected(self._address, self._shared, WORKERS_S))
+        self._checked = _workers(self._client, self._address)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._tasks:
+            _abandon(self._client, list(self._tasks))
+            self._tasks.clear()
+        self._exit.close()
+
+    @property
+    def n_busy(self) -> int:
+        """How many tasks run."""
+        return len(self._tasks)
+
+    @property
+    def n_free(self) -> int:
+        """How many more could, now."""
+        there = _workers(self._client, self._address)
+        if not there <= self._checked:
+            # Some have joined since.
+            _check_workers(self._client, self._address, self._shared)
+            self._checked |= there
+        return min(self._size or len(there), len(there)) - self.n_busy
+
+    def start(self, function: Callable[[Any], Any], task: Any) -> None:
+        """Let a worker apply a function to a task; that of one that dies goes to another."""
+        self._tasks[self._client.submit(_measured, function, task, pure=False)] = task
+
+    def wait(self, seconds: float) -> list[Ended]:
+        """Return what has ended, after so many seconds at the latest.
+
+        Raises
+        ------
+        GenreError
+            The cluster is gone, or has had no workers for a while.
+        """
+        from distributed import KilledWorker, wait
+
+        if not self._tasks:
+            time.sleep(seconds)
+            return []
+        try:
+            done = wait(list(self._tasks), timeout=seconds, return_when="FIRST_COMPLETED").done
+        except TimeoutError:
+            _await_a_worker(self._client, self._address, WORKERS_S)
+            return []
+        except CancelledError as error:
+            raise _gone(self._address) from error
+        ended = []
+        for future in done:
+            task = self._tasks.pop(future)
+            try:
+                worker, grown, result = future.result()
+            except KilledWorker:
+                ended.append(Ended(task, died=True))
+                continue
+            ended.append(Ended(task, result))
+            if grown:
+                # One without a nanny to start it anew stays as it is.
+                with suppress(ValueError):
+                    self._client.restart_workers([worker], raise_for_error=False)
+        return ended
+
+
+def _measured(function: Callable[[Any], Any], task: Any) -> tuple[str, bool, Any]:
+    """Apply a function on a worker, and say which that is and whether it has grown too large."""
+    from distributed import get_worker
+
+    result = function(task)
+    return get_worker().address, _GROWTH.is_too_much(), result
 
 
 def _some_done(client: "Client", address: str, futures: list["Future"]) -> list["Future"]:

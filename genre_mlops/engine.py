@@ -1,16 +1,15 @@
 """Where work on many items runs: this process, one process a core, or a cluster's workers."""
 
 import os
-import signal
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from pathlib import Path
 
 import joblib
 
-from genre_mlops.cluster import WORKERS_S, count_workers, on_cluster
+from genre_mlops.cluster import WORKERS_S, ClusterCrew, count_workers, on_cluster
+from genre_mlops.crew import Crew, LocalCrew, deaf_to_ctrl_c
 from genre_mlops.domain import ITEM, RESULT, Progress, silent
 from genre_mlops.errors import GenreError
 from genre_mlops.processes import end_with
@@ -69,6 +68,12 @@ class Engine:
             return 0
         return available_cores() // self.workers or 1
 
+    def crew(self) -> Crew:
+        """Return workers for long tasks: processes of this machine, or those of the cluster."""
+        if self.dask:
+            return ClusterCrew(self.workers, self.dask, self.shared)
+        return LocalCrew(self.workers)
+
     def map(
         self, function: Callable[[ITEM], RESULT], items: Sequence[ITEM], *, label: str
     ) -> Iterator[RESULT]:
@@ -93,8 +98,6 @@ class Engine:
 
     def stream(self, function: Callable[[ITEM], RESULT], items: Iterable[ITEM]) -> Iterator[RESULT]:
         """Apply `function` to items drawn only when a worker is free for the next.
-
-        For few long tasks whose own progress is told elsewhere.
 
         Raises
         ------
@@ -141,7 +144,11 @@ def _on_cores(
         initargs=(os.getpid(),),
     )
     try:
-        with _deaf_to_ctrl_c():
+        from joblib.externals.loky.backend import resource_tracker
+
+        # Where it starts later, it hears Ctrl-C.
+        resource_tracker.ensure_running()
+        with deaf_to_ctrl_c():
             results = parallel(tasks)
         yield from results
     except BrokenProcessPool as error:
@@ -150,23 +157,3 @@ def _on_cores(
             "start; run the same command to go on, with fewer at a time if it ends so again: "
             "-P workers=1 for trials, LOKY_MAX_CPU_COUNT=1 in the environment for files"
         ) from error
-
-
-@contextmanager
-def _deaf_to_ctrl_c() -> Iterator[None]:
-    """Start processes that do not hear Ctrl-C, which is for the one that waits for them.
-
-    It ends them by `stop_workers`; by themselves they would end with a traceback each.
-    """
-    from multiprocessing import resource_tracker as python_tracker
-
-    from joblib.externals.loky.backend import resource_tracker as loky_tracker
-
-    # Where they start later, they let the signal through again.
-    python_tracker.ensure_running()
-    loky_tracker.ensure_running()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

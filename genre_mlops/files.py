@@ -54,6 +54,23 @@ def replacing(path: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Keep all other processes that name the same path out of this block; a kill lets them in.
+
+    Parameters
+    ----------
+    path : Path
+        Need not be there; a file of its name with `.lock` is made beside it, and stays.
+    """
+    # Imported here: the service writes nothing.
+    from filelock import FileLock
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_name(f".{path.name}.lock")):
+        yield
+
+
 def need_room(folder: Path, n_bytes: int) -> None:
     """Raise DataError where a folder's disk has not so many bytes free."""
     free = shutil.disk_usage(folder).free

@@ -5,13 +5,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from genre_mlops.config import Config
-from genre_mlops.domain import RunLog
+from pydantic import SecretStr
+
+from genre_mlops.config import Config, FeatureConfig
+from genre_mlops.domain import RunLog, sequential
+from genre_mlops.errors import DataError
+from genre_mlops.files import alone
 from genre_mlops.processes import is_gone, this_process
-from genre_mlops.splits import TRAIN, VALIDATION
-from genre_mlops.store import FeatureStore
+from genre_mlops.readings import State
+from genre_mlops.splits import TEST, TRAIN, VALIDATION
+from genre_mlops.store import FeatureStore, Source
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from genre_mlops.learning.backend import keras
     from genre_mlops.learning.batches import TrackSet
     from genre_mlops.learning.training import Report, TrainingResult
@@ -41,6 +48,9 @@ class Plan:
         Whether scores are on music made for testing: runs say so.
     tags : dict of str to str
         What runs say of their data.
+    storage : SecretStr
+        The database of the studies, an address that may hold a password; empty: a SQLite file in
+        `folder`.
     job : dict of str to str
         The process that asks for all this, as `this_process` names it.
     """
@@ -56,16 +66,47 @@ class Plan:
     parent_run_id: str
     synthetic: bool
     tags: dict[str, str]
+    storage: SecretStr = field(default_factory=lambda: SecretStr(""))
     job: dict[str, str] = field(default_factory=this_process)
 
-    def tracks(self, split: str) -> "TrackSet":
-        """Look up the spectrograms of one split."""
+    @property
+    def database(self) -> str:
+        """The address of the studies' database."""
+        return database_of(self.storage, self.folder)
+
+    def tracks(self, split: str, features: FeatureConfig) -> "TrackSet":
+        """Look up the spectrograms of one split, and compute those that are missing.
+
+        Raises
+        ------
+        DataError
+            A recording gives none: it has changed since the catalog was made.
+        """
         import pandas as pd
 
         from genre_mlops.learning.batches import load_tracks
 
-        store = FeatureStore(self.features, self.config.features)
-        return load_tracks(pd.read_parquet(self.catalog), store, self.genres, split)
+        store, catalog = FeatureStore(self.features, features), pd.read_parquet(self.catalog)
+        # What is searched may be a feature config of its own; one process computes it for all.
+        with alone(store.folder):
+            report = store.build(sources_of(catalog[catalog["split"] != TEST]), sequential)
+        if report.failures:
+            path, why = next(iter(report.failures.items()))
+            raise DataError(f"features: {path}: {why}")
+        return load_tracks(catalog, store, self.genres, split)
+
+
+def database_of(storage: SecretStr, folder: Path) -> str:
+    """Return the address of the studies' database: the one named, or a file in their folder."""
+    return storage.get_secret_value() or f"sqlite:///{folder / 'search.db'}"
+
+
+def sources_of(catalog: "pd.DataFrame") -> dict[str, Source]:
+    """Return the files of a catalog by their sha256, with what is known of them."""
+    paths = map(Path, catalog["path"])
+    states = map(State._make, zip(*(catalog[name] for name in State._fields), strict=True))
+    files = map(Source, paths, catalog["duration_s"], states)
+    return dict(zip(catalog["sha256"], files, strict=True))
 
 
 def fit(
@@ -96,14 +137,14 @@ def fit(
 
     Raises
     ------
-    TrainingDivergedError
-        A loss is not finite.
+    UntrainableError
+        A loss is not finite, or the memory is too small.
     SystemExit
         The process that asked for it is gone.
     """
-    from genre_mlops.learning.backend import keras
+    from genre_mlops.learning.backend import keras, tf
     from genre_mlops.learning.checkpoints import Checkpoint
-    from genre_mlops.learning.training import be_deterministic, train
+    from genre_mlops.learning.training import TooLargeError, be_deterministic, train
 
     def checked_report(epoch: int, loss: float) -> None:
         # A worker of a cluster does not end with the job it works for.
@@ -114,12 +155,16 @@ def fit(
     gc.collect()
     keras.backend.clear_session()
     be_deterministic(config.seed, threads)
-    return train(
-        plan.tracks(TRAIN),
-        plan.tracks(VALIDATION),
-        config=config,
-        n_genres=len(plan.genres),
-        log=log,
-        report=checked_report,
-        checkpoint=Checkpoint(state),
-    )
+    training, validation = (plan.tracks(split, config.features) for split in (TRAIN, VALIDATION))
+    try:
+        return train(
+            training,
+            validation,
+            config=config,
+            n_genres=len(plan.genres),
+            log=log,
+            report=checked_report,
+            checkpoint=Checkpoint(state),
+        )
+    except (MemoryError, tf.errors.ResourceExhaustedError) as error:
+        raise TooLargeError("this network and batch do not fit into the memory") from error

@@ -106,15 +106,15 @@ def _places(workspace: Path) -> Iterator[Finding]:
 
 
 def _cluster(settings: Settings) -> Iterator[Finding]:
-    if not settings.dask:
+    if not settings.dask_scheduler:
         return
     workspace = settings.workspace if settings.workspace.is_dir() else None
     try:
-        n_workers = count_workers(settings.dask, workspace)
+        n_workers = count_workers(settings.dask_scheduler, workspace)
     except (GenreError, OSError) as error:
         yield Finding("cluster", "wrong", str(error))
     else:
-        yield Finding("cluster", "ok", f"{settings.dask}, {counted(n_workers, 'worker')}")
+        yield Finding("cluster", "ok", f"{settings.dask_scheduler}, {counted(n_workers, 'worker')}")
 
 
 def _runs() -> Iterator[Finding]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from genre_mlops import tracking
 from genre_mlops.config import Config
+from genre_mlops.crew import run_all
 from genre_mlops.engine import Engine
 from genre_mlops.fitting import Plan, fit
 
@@ -40,10 +41,11 @@ def train_members(plan: Plan, config: Config, folder: Path, engine: Engine) -> l
         if not path.exists()
     ]
     n_done = len(paths) - len(tasks)
-    for line in engine.stream(train_member, tasks):
-        n_done += 1
-        _log.info("%s; %d of %d", line, n_done, len(paths))
-        engine.progress("members", n_done, len(paths), told=True)
+    with engine.crew() as crew:
+        for line in run_all(crew, train_member, tasks):
+            n_done += 1
+            _log.info("%s; %d of %d", line, n_done, len(paths))
+            engine.progress("members", n_done, len(paths), told=True)
     return [path for path in paths if path.exists()]
 
 

@@ -4,7 +4,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import psutil
@@ -49,6 +49,24 @@ def quiet_stderr() -> Iterator[None]:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(nowhere)
+
+
+@contextmanager
+def repeating(function: Callable[[], None], every_s: float) -> Iterator[None]:
+    """Call a function every so many seconds, by a thread, as long as the block runs."""
+    over = threading.Event()
+
+    def repeat() -> None:
+        while not over.wait(every_s):
+            function()
+
+    thread = threading.Thread(target=repeat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def end_with(parent: int) -> None:

@@ -3,12 +3,13 @@
 import re
 from pathlib import Path
 
-from pydantic import field_validator
+from pydantic import SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from genre_mlops.errors import ConfigError, GenreError
 from genre_mlops.files import make_writable
 
+_DATABASE = re.compile(r"(postgresql\+psycopg://|sqlite:///).")
 _SCHEDULER = re.compile(r"(tcp|tls)://[^/\s]+:\d{1,5}")
 
 
@@ -19,15 +20,19 @@ class Settings(BaseSettings):
     ----------
     workspace : Path
         `GENRE_WORKSPACE`: holds what the pipeline makes and may use again.
-    dask : str
-        `GENRE_DASK`: a Dask scheduler whose workers do the work, `tcp://host:8786`; empty: none,
-        it is done here.
+    dask_scheduler : str
+        `GENRE_DASK_SCHEDULER`: where the workers of `engine=dask` are, `tcp://host:8786` or
+        `tls://host:8786`.
+    search_storage : SecretStr
+        `GENRE_SEARCH_STORAGE`: the database of the searches' studies, such as
+        `postgresql+psycopg://user:password@host/name`; empty: a SQLite file in the workspace.
     """
 
     model_config = SettingsConfigDict(env_prefix="GENRE_", env_ignore_empty=True, extra="ignore")
 
     workspace: Path = Path("workspace")
-    dask: str = ""
+    dask_scheduler: str = ""
+    search_storage: SecretStr = SecretStr("")
 
     @field_validator("workspace")
     @classmethod
@@ -37,13 +42,24 @@ class Settings(BaseSettings):
         except RuntimeError as error:
             raise ConfigError(f"GENRE_WORKSPACE {value}: there is no user of this name") from error
 
-    @field_validator("dask")
+    @field_validator("dask_scheduler")
     @classmethod
     def _address(cls, value: str) -> str:
         if value and not _SCHEDULER.fullmatch(value):
             raise ConfigError(
-                f"GENRE_DASK {value}: not the address of a Dask scheduler, such as "
+                f"GENRE_DASK_SCHEDULER {value}: not the address of a Dask scheduler, such as "
                 "tcp://10.0.0.5:8786 or tls://10.0.0.5:8786"
+            )
+        return value
+
+    @field_validator("search_storage")
+    @classmethod
+    def _database(cls, value: SecretStr) -> SecretStr:
+        address = value.get_secret_value()
+        if address and not _DATABASE.match(address):
+            raise ConfigError(
+                "GENRE_SEARCH_STORAGE: not the address of a database, such as "
+                "postgresql+psycopg://user:password@10.0.0.5/genre or sqlite:////path/search.db"
             )
         return value
 

@@ -66,7 +66,7 @@ def ship(
     from genre_mlops.learning.training import predict_tracks
 
     network = average_networks([load_network(path) for path in networks])
-    validation = plan.tracks(VALIDATION)
+    validation = plan.tracks(VALIDATION, config.features)
     found = predict_tracks(network, validation)
     calibration = calibrate(found, validation.labels, sure_accuracy=config.evaluation.sure_accuracy)
     info = BundleInfo(

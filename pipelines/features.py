@@ -1,20 +1,15 @@
 """Step 2: log-mel spectrograms of the usable tracks, of those that have none yet."""
 
 import logging
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from genre_mlops import tracking
 from genre_mlops.errors import DataError
+from genre_mlops.fitting import sources_of
 from genre_mlops.quality import in_lines
-from genre_mlops.readings import State
-from genre_mlops.store import Estimate, FeatureStore, Source
+from genre_mlops.store import Estimate, FeatureStore
 from genre_mlops.wording import counted, printable
 from pipelines import validate
 from pipelines.job import Job, Validated, start
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 _log = logging.getLogger("genre_mlops.features")
 
@@ -43,14 +38,6 @@ def run(job: Job, data: Validated) -> FeatureStore:
                 "  to go on: replace or remove them, then run the same command"
             )
     return store
-
-
-def sources_of(catalog: "pd.DataFrame") -> dict[str, Source]:
-    """Return the files of a catalog by their sha256, with what is known of them."""
-    paths = map(Path, catalog["path"])
-    states = map(State._make, zip(*(catalog[name] for name in State._fields), strict=True))
-    files = map(Source, paths, catalog["duration_s"], states)
-    return dict(zip(catalog["sha256"], files, strict=True))
 
 
 def in_words(estimate: Estimate, workers: int) -> str:

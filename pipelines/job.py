@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from pydantic import SecretStr
 
 from genre_mlops.config import Config, load_config
 from genre_mlops.console import ProgressBars, err, exit_codes, set_up_logging
@@ -24,7 +25,9 @@ _SHORTCUTS = {
     "network": "network.kind",
     "trials": "search.trials",
     "epochs": "training.epochs",
+    "minutes": "search.minutes",
     "workers": "search.workers",
+    "objective": "search.objective",
     "seed": "seed",
 }
 
@@ -39,12 +42,15 @@ class Job:
         All settings.
     workspace : Path
         Holds what the pipeline makes and may use again.
+    storage : SecretStr
+        The database of the searches' studies; empty: a file in the workspace.
     engine : Engine
         For work on many files, on all cores.
     """
 
     config: Config
     workspace: Path
+    storage: SecretStr
     engine: Engine
 
 
@@ -119,7 +125,10 @@ def start(step: str, line: Callable[[Job], Any]) -> None:
         network: Annotated[str, typer.Option(help="cnn1d, cnn2d or cnn1d+cnn2d")] = "",
         trials: Annotated[str, typer.Option(help="trials of the search")] = "",
         epochs: Annotated[str, typer.Option(help="epochs of a trial, at the most")] = "",
+        minutes: Annotated[str, typer.Option(help="for the search, at the most")] = "",
         workers: Annotated[str, typer.Option(help="trials at the same time")] = "",
+        objective: Annotated[str, typer.Option(help="accuracy or accuracy+size")] = "",
+        engine: Annotated[str, typer.Option(help="local or dask: where the work runs")] = "",
         seed: Annotated[str, typer.Option(help="of everything random")] = "",
         config: Annotated[str, typer.Option(help="a preset, or a YAML file")] = "",
         overrides: Annotated[
@@ -127,9 +136,10 @@ def start(step: str, line: Callable[[Job], Any]) -> None:
         ] = "",
     ) -> None:
         shortcuts = {"dataset": dataset, "split": split, "network": network, "trials": trials}
-        shortcuts |= {"epochs": epochs, "workers": workers, "seed": seed}
+        shortcuts |= {"epochs": epochs, "minutes": minutes, "workers": workers}
+        shortcuts |= {"objective": objective, "seed": seed}
         with exit_codes():
-            run(step, line, read_config(config, shortcuts, overrides))
+            run(step, line, read_config(config, shortcuts, overrides), engine=engine)
 
     command.__doc__ = f"Run `{step}`. Example: python -m pipelines.{step} --dataset demo"
     set_up_logging()
@@ -178,24 +188,42 @@ def find_config(name: str) -> Path:
     raise ConfigError(f"config {name}: neither a preset ({known}) nor a file")
 
 
-def run(step: str, line: Callable[[Job], Any], config: Config) -> None:
-    """Run one entry point inside its MLflow run."""
+def run(step: str, line: Callable[[Job], Any], config: Config, *, engine: str = "") -> None:
+    """Run one entry point inside its MLflow run.
+
+    Raises
+    ------
+    ConfigError
+        The engine is none, or a cluster whose address is not named.
+    """
     from genre_mlops import tracking
 
     settings = Settings()
+    scheduler = _scheduler(engine, settings)
     # What cannot work is said before anything is begun.
     source = open_dataset(config.data, root=settings.workspace / "datasets")
     workspace = settings.made_workspace()
     name = f"{step}: {source.name}" + (" (synthetic music)" if source.synthetic else "")
     with ProgressBars() as progress:
-        engine = Engine(progress=progress, dask=settings.dask, shared=workspace)
-        engine.check()
+        there = Engine(progress=progress, dask=scheduler, shared=workspace)
+        there.check()
         tracking.sweep_dead_runs()
         try:
             with tracking.open_run(step, name):
                 tracking.log_params(config.flat(), prefix="cfg.")
-                line(Job(config, workspace, engine))
+                line(Job(config, workspace, settings.search_storage, there))
         finally:
             # Workers that were cut off cannot close their trials' runs themselves.
             stop_workers()
             tracking.sweep_dead_runs()
+
+
+def _scheduler(engine: str, settings: Settings) -> str:
+    """Return the address of the cluster that is asked for, empty for this machine."""
+    if engine not in {"", "local", "dask"}:
+        raise ConfigError(f"engine {engine}: expected local or dask")
+    if engine == "dask" and not settings.dask_scheduler:
+        raise ConfigError(
+            "engine=dask: name the cluster's scheduler, GENRE_DASK_SCHEDULER=tcp://10.0.0.5:8786"
+        )
+    return settings.dask_scheduler if engine == "dask" else ""

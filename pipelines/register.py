@@ -5,6 +5,7 @@ from pathlib import Path
 
 from genre_mlops import registry, tracking
 from genre_mlops.errors import ConfigError
+from genre_mlops.fitting import database_of
 from genre_mlops.learning.bundle import read_info
 from genre_mlops.learning.evaluation import judge_bundle, unseen_tests
 from genre_mlops.learning.gate import Verdict, judge
@@ -46,7 +47,7 @@ def run(job: Job, data: Validated, bundle: Path) -> Registered:
             registry.promote(name, version)
         registry.note_verdict(name, version, verdict)
         # From here on the same command starts a new search; until here it goes on with this one.
-        end_study(bundle)
+        end_study(bundle, database_of(job.storage, job.workspace / "studies"))
     return Registered(name, version, ours, verdict)
 
 

@@ -50,7 +50,7 @@ def summarise(outcome: Outcome) -> None:
     rows = {
         "data": f"{data.source.name}: {len(data.catalog)} {synthetic}tracks of "
         f"{len(data.genres)} genres, {data.n_quarantined} set aside",
-        "best trial": f"trial {best.number}, of {best.n_trials} ({best.n_pruned} pruned), "
+        "best trial": f"trial {best.choice.place}, of {best.n_trials} ({best.n_pruned} pruned), "
         f"{synthetic}validation loss {best.validation_loss:.3f}",
         f"{synthetic}test score": f"accuracy {accuracy.value:.3f}, 95 % interval "
         f"{accuracy.low:.3f} to {accuracy.high:.3f}, {len(registered.judged.tracks)} tracks",

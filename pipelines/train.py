@@ -1,15 +1,20 @@
 """Step 4: search hyperparameters, each trial a nested run; the best becomes a bundle."""
 
+import logging
 from pathlib import Path
 
 from genre_mlops import tracking
 from genre_mlops.engine import stop_workers
+from genre_mlops.files import alone
 from genre_mlops.fitting import Plan
 from genre_mlops.members import train_members
-from genre_mlops.search import BestTrial, search, study_key
+from genre_mlops.search import BestTrial, search, shipped_by_another, study_key
+from genre_mlops.search.report import dashboard_command, log_search, log_space
 from genre_mlops.shipping import ship
 from pipelines import features, validate
 from pipelines.job import Job, Validated, start
+
+_log = logging.getLogger("genre_mlops.train")
 
 
 def run(job: Job, data: Validated) -> tuple[BestTrial, Path]:
@@ -30,17 +35,29 @@ def run(job: Job, data: Validated) -> tuple[BestTrial, Path]:
             parent_run_id=run_id,
             synthetic=data.source.synthetic,
             tags=data.tags,
+            storage=job.storage,
         )
         stop_workers()
+        log_space(config)
+        _log.info("the search can be watched: %s", dashboard_command(plan))
         engine = job.engine.with_workers(config.search.workers)
         best = search(plan, engine)
-        tracking.log_best_trial(best.number, best.run_id, best.summary())
-        members = train_members(plan, best.config, folder / best.study, engine)
-        origin = {"dataset": data.source.name, "split_digest": data.digest, **best.provenance()}
-        shipped = ship(plan, best.config, [best.network, *members], folder / best.study, origin)
-        tracking.log_metrics(shipped.metrics)
-        tracking.log_text(shipped.summary, "network.txt")
-    return best, shipped.folder
+        log_search(plan, best)
+        # Jobs that share a study ship it one after the other.
+        with alone(folder / best.study):
+            bundle = shipped_by_another(plan, best)
+            if bundle is None:
+                members = train_members(plan, best.config, folder / best.study, engine)
+                bundle = _ship(plan, best, [best.network, *members], data)
+    return best, bundle
+
+
+def _ship(plan: Plan, best: BestTrial, networks: list[Path], data: Validated) -> Path:
+    origin = {"dataset": data.source.name, "split_digest": data.digest, **best.provenance()}
+    shipped = ship(plan, best.config, networks, plan.folder / best.study, origin)
+    tracking.log_metrics(shipped.metrics)
+    tracking.log_text(shipped.summary, "network.txt")
+    return shipped.folder
 
 
 def line(job: Job) -> None:

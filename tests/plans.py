@@ -10,6 +10,7 @@ from mlflow.tracking import MlflowClient
 from genre_mlops.config import Config
 from genre_mlops.domain import sequential
 from genre_mlops.fitting import Plan
+from genre_mlops.readings import State
 from genre_mlops.store import FeatureStore, Source
 from tests.music import write_tune
 
@@ -55,8 +56,11 @@ def make_plan(folder: Path, config: Config = CONFIG, *, n_tracks: int = 12) -> P
         )
         sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
         split = ("train", "train", "validation", "test")[i // 2 % 4]
-        rows.append({"sha256": sha256, "genre": ("hum", "whistle")[i % 2], "split": split})
-        sources[sha256] = Source(path, 1.5)
+        found = path.stat()
+        state = State(found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+        row = {"sha256": sha256, "genre": ("hum", "whistle")[i % 2], "split": split}
+        rows.append(row | {"path": str(path), "duration_s": 1.5, **state._asdict()})
+        sources[sha256] = Source(path, 1.5, state)
     FeatureStore(folder / "features", config.features).build(sources, sequential)
     pd.DataFrame(rows).to_parquet(folder / "catalog.parquet")
     return Plan(

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from genre_mlops.config.sections import (
     AugmentConfig,
@@ -22,12 +22,14 @@ from genre_mlops.config.sections import (
     SplitConfig,
     TrainingConfig,
 )
+from genre_mlops.config.space import SEARCH_SPACE, SEARCHED_SECTIONS, Choices, Range
 from genre_mlops.errors import ConfigError
 from genre_mlops.wording import did_you_mean
 
 __all__ = [
     "AugmentConfig",
     "BaselineConfig",
+    "Choices",
     "Config",
     "ConvolutionConfig",
     "DataConfig",
@@ -35,6 +37,7 @@ __all__ = [
     "FeatureConfig",
     "NetworkConfig",
     "QualityConfig",
+    "Range",
     "RegistryConfig",
     "SearchConfig",
     "Section",
@@ -61,6 +64,19 @@ class Config(Section):
     baseline: BaselineConfig = BaselineConfig()
     registry: RegistryConfig = RegistryConfig()
 
+    @model_validator(mode="after")
+    def _can_be_searched(self) -> Self:
+        flat = self.flat()
+        for key, tried in self.search.searched().items():
+            if key.partition(".")[0] not in SEARCHED_SECTIONS:
+                known = ", ".join(SEARCHED_SECTIONS)
+                raise ValueError(f"search.space: {key} cannot be searched; that is for {known}")
+            if key not in flat:
+                raise ValueError(f"search.space: {_unknown(key)}")
+            if isinstance(tried, Range) and type(flat[key]) not in {int, float}:
+                raise ValueError(f"search.space: {key} is no number: name its values in a list")
+        return self
+
     def flat(self) -> dict[str, object]:
         """Return the settings as one level of dotted keys."""
         return dict(_flatten(self.model_dump(mode="json")))
@@ -85,8 +101,29 @@ class Config(Section):
         ------
         ConfigError
             One is malformed, its key is unknown or its value is out of range.
+
+        Notes
+        -----
+        What is set so is meant: it is not searched, unless the space is set too.
         """
-        return self.override(dict(_parse(text) for text in texts))
+        values = dict(_parse(text) for text in texts)
+        spaces = {f"{_SPACE}{key}": None for key in values if self.search.space.get(key)}
+        config = self.override({**spaces, **values})
+        for key, tried in config.search.searched().items():
+            if tried is not SEARCH_SPACE.get(key):
+                config._try(key, tried)
+        return config
+
+    def _try(self, key: str, tried: Choices | Range) -> None:
+        """Raise ConfigError where a setting cannot have what is tried, all else being as it is."""
+        for value in tried.edges():
+            try:
+                self.override({key: value})
+            except ConfigError as error:
+                raise ConfigError(f"search.space: {error}") from error
+
+
+_SPACE = "search.space."
 
 
 def load_config(path: Path | None = None, overrides: Iterable[str] = ()) -> Config:
@@ -141,6 +178,10 @@ def _parse(text: str) -> tuple[str, object]:
 
 
 def _put(tree: dict[str, Any], dotted: str, value: object) -> None:
+    if dotted.startswith(_SPACE):
+        # The keys there have dots themselves.
+        tree["search"]["space"][dotted.removeprefix(_SPACE)] = value
+        return
     *sections, key = dotted.split(".")
     node: Any = tree
     for section in sections:
@@ -162,11 +203,16 @@ def _checked(tree: dict[str, Any]) -> Config:
     try:
         return Config.model_validate(tree)
     except ValidationError as error:
-        raise ConfigError("; ".join(_problem(item) for item in error.errors())) from error
+        raise ConfigError(_problems(error)) from error
+
+
+def _problems(error: ValidationError) -> str:
+    return "; ".join(_problem(item) for item in error.errors())
 
 
 def _problem(item: Any) -> str:
-    where = ".".join(str(part) for part in item["loc"])
+    # The forms of a search space's entries are no keys.
+    where = ".".join(str(part) for part in item["loc"] if part not in {"list", "range"})
     if item["type"] == "extra_forbidden":
         return _unknown(where)
     message = item["msg"].removeprefix("Value error, ")
@@ -175,7 +221,10 @@ def _problem(item: Any) -> str:
 
 def _flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, object]]:
     for key, value in tree.items():
-        if isinstance(value, dict):
+        if f"{prefix}{key}." == _SPACE:
+            # As a whole: its own keys are settings.
+            yield f"{prefix}{key}", value
+        elif isinstance(value, dict):
             yield from _flatten(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value

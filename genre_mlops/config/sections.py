@@ -2,9 +2,12 @@
 
 import hashlib
 import json
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from genre_mlops.config.space import SEARCH_SPACE, Choices, Range, Tried
 
 Hz = Annotated[float, Field(ge=0)]
 Seconds = Annotated[float, Field(gt=0)]
@@ -233,9 +236,30 @@ class SearchConfig(Section):
     """How hyperparameters are searched."""
 
     trials: Annotated[int, Field(ge=1, le=100_000)] = 4
+    minutes: Annotated[float, Field(ge=0)] = 0.0
+    """When they are over no trial is begun, and those that run end with their best epoch; 0: there
+    is time for all of them."""
     workers: Annotated[int, Field(ge=1, le=1_024)] = 1
+    """Trials at the same time, each in a process of its own."""
+    objective: Literal["accuracy", "accuracy+size"] = "accuracy"
+    """What trials are ranked by: validation loss, or that and multiply-adds."""
     startup_trials: Annotated[int, Field(ge=1)] = 4
-    pruning_warmup_epochs: Annotated[int, Field(ge=0)] = 10
+    """Drawn at random before the sampler models what it saw."""
+    pruning: Annotated[int, Field(ge=0, le=100)] = 3
+    """Hyperband's reduction factor: of so many trials that reach a rung, one goes on; 0: all."""
+    pruning_warmup_epochs: Annotated[int, Field(ge=1)] = 5
+    """Epochs before the first rung."""
+    space: Mapping[str, Tried | None] = SEARCH_SPACE
+    """Setting -> what is tried. What a file names is added to the default; null: not searched."""
+
+    @field_validator("space", mode="before")
+    @classmethod
+    def _added_to_default(cls, value: Any) -> Any:
+        return {**SEARCH_SPACE, **value} if isinstance(value, Mapping) else value
+
+    def searched(self) -> dict[str, Choices | Range]:
+        """Return the settings that are searched."""
+        return {key: tried for key, tried in self.space.items() if tried is not None}
 
 
 class EvaluationConfig(Section):

@@ -130,6 +130,12 @@ def log_loss(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> f
     return float(_losses(probabilities, labels).mean())
 
 
+def log_loss_error(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
+    """Return the standard error of `log_loss` over the tracks, in nats."""
+    losses = _losses(probabilities, labels)
+    return float(losses.std() / np.sqrt(len(losses)))
+
+
 def calibration_error(found: Reliability) -> float:
     """Return how far confidence is from accuracy, averaged over tracks (0 is perfect).
 

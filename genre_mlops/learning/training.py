@@ -16,7 +16,7 @@ from genre_mlops.learning.backend import keras, tf
 from genre_mlops.learning.batches import TrackSet
 from genre_mlops.learning.checkpoints import Checkpoint, Line, State
 from genre_mlops.learning.learner import Learner
-from genre_mlops.learning.metrics import accuracy, log_loss
+from genre_mlops.learning.metrics import accuracy, log_loss, log_loss_error
 from genre_mlops.learning.networks import describe
 from genre_mlops.segments import cut_segments, pool_segments
 
@@ -25,11 +25,24 @@ _log = logging.getLogger(__name__)
 _EVALUATION_BATCH = 32
 
 Report = Callable[[int, float], None]
-"""Told (epoch from 1, validation loss); raises to end the training early."""
+"""Told (epoch from 1, validation loss); raises to end the training early, EnoughError to end it
+with what it has."""
 
 
-class TrainingDivergedError(GenreError):
+class EnoughError(Exception):
+    """Raised by who is told of an epoch: the training ends there, with its best epoch so far."""
+
+
+class UntrainableError(GenreError):
+    """A config that cannot be trained; others may."""
+
+
+class TrainingDivergedError(UntrainableError):
     """Losses or weights are no numbers: the learning rate may be too high for this data."""
+
+
+class TooLargeError(UntrainableError):
+    """The memory does not hold the network and a batch."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +57,8 @@ class TrainingResult:
         Track-level mean negative log-likelihood at that epoch, in nats.
     validation_accuracy : float
         Share of validation tracks right at that epoch.
+    validation_loss_error : float
+        Standard error of that loss, over tracks.
     epochs : int
         How many were run.
     """
@@ -51,6 +66,7 @@ class TrainingResult:
     best_epoch: int
     validation_loss: float
     validation_accuracy: float
+    validation_loss_error: float
     epochs: int
 
 
@@ -118,9 +134,10 @@ def train(
     learner = Learner(config, training, n_genres=n_genres)
     log.params(describe(learner.averaged))
     state = _take_up(learner, checkpoint)
+    goes_on = True
     for epoch, line in enumerate(state.lines):
-        _tell(epoch, line, log, report)
-    while len(state.lines) < config.training.epochs and not _is_over(state.lines, config):
+        goes_on = _tell(epoch, line, log, report)
+    while goes_on and not _is_over(state.lines, config):
         epoch, began = len(state.lines), time.monotonic()
         line = learner.run_epoch(epoch) | _judge(learner.averaged, validation)
         before_s = state.lines[-1]["elapsed_s"] if state.lines else 0.0
@@ -138,7 +155,7 @@ def train(
         if checkpoint:
             # Before anybody is told: whoever is may end it here.
             checkpoint.save(state)
-        _tell(epoch, line, log, report)
+        goes_on = _tell(epoch, line, log, report)
     learner.averaged.set_weights(state.best_weights)
     return learner.averaged, _result(state.lines)
 
@@ -206,13 +223,19 @@ def _judge(network: keras.Model, validation: TrackSet | None) -> Line:
     probabilities = predict_tracks(network, validation)
     return {
         "validation_loss": log_loss(probabilities, validation.labels),
+        "validation_loss_error": log_loss_error(probabilities, validation.labels),
         "validation_accuracy": accuracy(probabilities, validation.labels),
     }
 
 
-def _tell(epoch: int, line: Line, log: RunLog, report: Report) -> None:
+def _tell(epoch: int, line: Line, log: RunLog, report: Report) -> bool:
+    """Tell what was measured, and return whether the training is to go on."""
     log.metrics(line, step=epoch + 1)
-    report(epoch + 1, line.get("validation_loss", math.nan))
+    try:
+        report(epoch + 1, line.get("validation_loss", math.nan))
+    except EnoughError:
+        return False
+    return True
 
 
 def _best(lines: list[Line]) -> int:
@@ -222,6 +245,8 @@ def _best(lines: list[Line]) -> int:
 
 
 def _is_over(lines: list[Line], config: Config) -> bool:
+    if len(lines) >= config.training.epochs:
+        return True
     return bool(lines) and len(lines) - 1 - _best(lines) >= config.training.patience
 
 
@@ -232,5 +257,6 @@ def _result(lines: list[Line]) -> TrainingResult:
         best_epoch=best + 1,
         validation_loss=found.get("validation_loss", math.nan),
         validation_accuracy=found.get("validation_accuracy", math.nan),
+        validation_loss_error=found.get("validation_loss_error", math.nan),
         epochs=len(lines),
     )

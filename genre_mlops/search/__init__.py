@@ -1,32 +1,56 @@
 """Hyperparameter search: the only package that imports optuna.
 
-What a trial tries follows from the seed and the trials before it, so that with one worker an
-interrupted search ends where an uninterrupted one would have.
+What a trial tries follows from the seed, its place in the budget and the trials before it, so that
+with one worker an interrupted search ends where an uninterrupted one would have.
 """
 
 import logging
+import math
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from statistics import mean
 
-import optuna
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from genre_mlops.config import Config
 from genre_mlops.engine import Engine
 from genre_mlops.errors import GenreError
 from genre_mlops.fitting import Plan
+from genre_mlops.processes import repeating
+from genre_mlops.search.attributes import DONE, JOB, PLACE, REASON, SECONDS, TRACKING_S
+from genre_mlops.search.budget import Budget
+from genre_mlops.search.choice import Choice, choose
 from genre_mlops.search.studies import (
-    DONE,
     end_study,
+    is_finished,
     network_path,
     newest_bundle,
+    note_searched,
     open_study,
+    searched_s,
     study_key,
 )
-from genre_mlops.search.trials import run_trial
+from genre_mlops.search.trials import Task, run_trial
+from genre_mlops.wording import counted
 
-__all__ = ["BestTrial", "end_study", "newest_bundle", "search", "study_key"]
+__all__ = [
+    "BestTrial",
+    "end_study",
+    "newest_bundle",
+    "search",
+    "shipped_by_another",
+    "study_key",
+]
 _log = logging.getLogger(__name__)
+
+_LOOK_EVERY_S = 0.5
+_TAKE_BACK_EVERY_S = 2.0
+_NOTE_EVERY_S = 10.0
+# Workers that die without an epoch's progress between them, for each that there may be.
+_MOST_DEATHS = 4
 
 
 @dataclass(frozen=True)
@@ -37,36 +61,37 @@ class BestTrial:
     ----------
     study : str
         Its study's name.
-    number : int
-        From 0.
-    run_id : str
-        Its MLflow run.
+    choice : Choice
+        Which it is, and why.
     config : Config
         With its overrides.
     network : Path
         The trained network, a `.keras` file.
-    validation_loss, validation_accuracy : float
-        Track-level.
     n_trials, n_pruned : int
-        How many were done, and how many of these were cut short.
+        How many ended, and how many of these were cut short.
+    tracking_share : float
+        Of the time that trials took, what went into writing their runs, in [0, 1].
     """
 
     study: str
-    number: int
-    run_id: str
+    choice: Choice
     config: Config
     network: Path
-    validation_loss: float
-    validation_accuracy: float
     n_trials: int
     n_pruned: int
+    tracking_share: float
+
+    @property
+    def validation_loss(self) -> float:
+        """Track-level."""
+        return self.choice.validation_loss
 
     def provenance(self) -> dict[str, str | int | float]:
         """Return what a bundle says of where it comes from."""
         return {
             "study": self.study,
-            "trial": self.number,
-            "trial_run_id": self.run_id,
+            "trial": self.choice.place,
+            "trial_run_id": self.choice.run_id,
             "features_digest": self.config.features.digest(),
             "seed": self.config.seed,
             "network": self.config.network.kind,
@@ -78,9 +103,10 @@ class BestTrial:
         """Return the figures for the search's run."""
         return {
             "best_validation_loss": self.validation_loss,
-            "best_validation_accuracy": self.validation_accuracy,
+            "best_validation_accuracy": self.choice.validation_accuracy,
             "trials": self.n_trials,
             "pruned_trials": self.n_pruned,
+            "tracking_share": self.tracking_share,
         }
 
 
@@ -92,57 +118,158 @@ def search(plan: Plan, engine: Engine) -> BestTrial:
     plan : Plan
         What to search; `config.search` names the budget.
     engine : Engine
-        Where trials run, as many at a time as it has workers.
+        Where trials run, as many at a time as it has workers, each in a process of its own.
 
     Returns
     -------
     BestTrial
-        Least track-level validation loss.
+        Chosen by `choose`.
 
     Raises
     ------
     GenreError
-        No trial ran to its end.
+        No trial ran to its end; workers die one after the other.
     """
     study = open_study(plan)
-    n_done = len(study.get_trials(deepcopy=False, states=DONE))
-    budget = plan.config.search.trials
-    if n_done:
-        _log.info("study %s goes on after %d of %d trials", study.study_name, n_done, budget)
-    tasks = ((plan, study.study_name, n, engine.threads) for n in range(n_done, budget))
-    engine.progress("search", n_done, budget, told=True)
-    for line in engine.stream(run_trial, tasks):
-        n_done += 1
-        _log.info("%s; %s; %d of %d", line, _best_so_far(study), n_done, budget)
-        engine.progress("search", n_done, budget, told=True)
-    return _best(study, plan)
+    budget = Budget(plan, study.study_name)
+    limit_s = 60 * plan.config.search.minutes or math.inf
+    until_s = time.time() + limit_s - searched_s(study)
+    told = _Told(budget, plan, engine, until_s)
+    # A time budget outlives a kill.
+    note = partial(note_searched, study, "-".join(plan.job.values()), time.time())
+    try:
+        with repeating(note, _NOTE_EVERY_S):
+            _run_all(Task(plan, study.study_name, engine.threads, until_s), engine, told)
+    finally:
+        note()
+        budget.take_back()
+    return _best(budget, plan)
 
 
-def _best(study: optuna.Study, plan: Plan) -> BestTrial:
-    done = study.get_trials(deepcopy=False, states=DONE)
-    complete = [trial for trial in done if trial.state is TrialState.COMPLETE]
-    if not complete:
-        raise GenreError(
-            f"none of {len(done)} trials ran to its end; see their reasons in MLflow, and try a "
-            "lower training.learning_rate"
+def shipped_by_another(plan: Plan, best: BestTrial) -> Path | None:
+    """Return the bundle of a study that another job has shared and registered, if one has."""
+    if not is_finished(Budget(plan, best.study).study):
+        return None
+    return plan.folder / best.study / "bundle"
+
+
+def _run_all(task: Task, engine: Engine, told: "_Told") -> None:
+    budget, n_trials = told.budget, task.plan.config.search.trials
+    n_deaths, n_epochs, looked_s = 0, 0, -math.inf
+    with engine.crew() as crew:
+        while True:
+            if time.monotonic() - looked_s > _TAKE_BACK_EVERY_S:
+                budget.take_back()
+                looked_s = time.monotonic()
+            n_left, running = n_trials - told.tell_new(), budget.running()
+            out_of_time = time.time() >= task.until_s and budget.n_filled() > 0
+            if (n_left <= 0 or (out_of_time and not running)) and not crew.n_busy:
+                return
+            # Those that other jobs run are not ours to begin.
+            elsewhere = sum(trial.user_attrs.get(JOB) != task.plan.job for trial in running)
+            n_wanted = 0 if out_of_time else n_left - elsewhere - crew.n_busy
+            for _ in range(min(crew.n_free, n_wanted)):
+                crew.start(run_trial, task)
+            n_deaths += sum(ended.died for ended in crew.wait(_LOOK_EVERY_S))
+            if budget.n_epochs() > n_epochs:
+                n_deaths, n_epochs = 0, budget.n_epochs()
+            if n_deaths >= _MOST_DEATHS * max(1, engine.workers):
+                raise GenreError(
+                    f"{n_deaths} workers died one after the other and not one trained an epoch: "
+                    "killed, or out of memory; run the same command to go on, with fewer at a time "
+                    "(-P workers=1) or a smaller network if it ends so again"
+                )
+
+
+class _Told:
+    """Says of each trial that ends, whoever ran it, one line.
+
+    Parameters
+    ----------
+    budget : Budget
+        The trials.
+    plan : Plan
+        Names the budget's size.
+    engine : Engine
+        Has a progress bar.
+    until_s : float
+        When the search's time is over, in seconds since 1970.
+    """
+
+    def __init__(self, budget: Budget, plan: Plan, engine: Engine, until_s: float) -> None:
+        self.budget, self._engine, self._until_s = budget, engine, until_s
+        self._n_trials = plan.config.search.trials
+        self._workers = max(1, engine.workers)
+        self._kind = "synthetic " * plan.synthetic
+        ended = budget.ended()
+        self._told = {trial.number for trial in ended}
+        if ended:
+            _log.info(
+                "study %s goes on after %d of %d trials",
+                budget.study.study_name,
+                len(ended),
+                self._n_trials,
+            )
+        engine.progress("search", len(ended), self._n_trials, told=True)
+
+    def tell_new(self) -> int:
+        """Tell of trials that have ended since, and return how many have in all."""
+        ended = self.budget.ended()
+        new = [trial for trial in ended if trial.number not in self._told]
+        for trial in sorted(new, key=lambda trial: str(trial.datetime_complete)):
+            self._told.add(trial.number)
+            n_done = len(self._told)
+            parts = [self._line(trial), self._best(), f"{n_done} of {self._n_trials}"]
+            _log.info("%s", "; ".join([*parts, *self._left(ended, n_done)]))
+            self._engine.progress("search", n_done, self._n_trials, told=True)
+        return len(ended)
+
+    def _line(self, trial: FrozenTrial) -> str:
+        told = trial.user_attrs
+        if trial.state is TrialState.COMPLETE:
+            what = f"{self._kind}validation loss {trial.values[0]:.4f}"
+            if len(trial.values) > 1:
+                what += f", {trial.values[1] / 1e6:.1f} million multiply-adds"
+        elif trial.state in DONE:
+            what = told.get(REASON, "pruned")
+        else:
+            what = "given up, its workers died one after the other"
+        took = f", {told[SECONDS]:.0f} s" if SECONDS in told else ""
+        return f"trial {told[PLACE]}: {what}{took}"
+
+    def _best(self) -> str:
+        best = choose(self.budget.study)
+        return (
+            f"best {best.validation_loss:.4f}, trial {best.place}" if best else "none complete yet"
         )
-    best = study.best_trial
-    return BestTrial(
-        study=study.study_name,
-        number=best.number,
-        run_id=best.user_attrs["run_id"],
-        config=plan.config.override(best.params),
-        network=network_path(plan, study.study_name, best.number),
-        validation_loss=float(best.values[0]),
-        validation_accuracy=best.user_attrs["validation_accuracy"],
-        n_trials=len(done),
-        n_pruned=len(done) - len(complete),
+
+    def _left(self, ended: list[FrozenTrial], n_done: int) -> Iterator[str]:
+        took = [trial.user_attrs[SECONDS] for trial in ended if SECONDS in trial.user_attrs]
+        if n_done >= self._n_trials or not took:
+            return
+        left_s = mean(took) * math.ceil((self._n_trials - n_done) / self._workers)
+        left_s = max(0.0, min(left_s, self._until_s - time.time()))
+        yield f"about {left_s:.0f} s left" if left_s < 90 else f"about {left_s / 60:.0f} min left"
+
+
+def _best(budget: Budget, plan: Plan) -> BestTrial:
+    ended = budget.ended()
+    choice = choose(budget.study)
+    if choice is None:
+        raise GenreError(
+            f"none of {counted(len(ended), 'trial')} ran to its end; see their reasons in MLflow, "
+            "and try a lower training.learning_rate, or more minutes"
+        )
+    study = budget.study.study_name
+    spent, took = (
+        sum(trial.user_attrs.get(key, 0.0) for trial in ended) for key in (TRACKING_S, SECONDS)
     )
-
-
-def _best_so_far(study: optuna.Study) -> str:
-    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    if not complete:
-        return "none complete yet"
-    best = min(complete, key=lambda trial: trial.values[0])
-    return f"best {best.values[0]:.4f}, trial {best.number}"
+    return BestTrial(
+        study=study,
+        choice=choice,
+        config=plan.config.override(choice.params),
+        network=network_path(plan, study, choice.place),
+        n_trials=len(ended),
+        n_pruned=sum(trial.state is TrialState.PRUNED for trial in ended),
+        tracking_share=spent / took if took else 0.0,
+    )

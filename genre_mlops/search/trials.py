@@ -1,102 +1,176 @@
 """One trial of a search, in any process."""
 
 import time
-from pathlib import Path
+from dataclasses import dataclass
+from functools import partial
 
 import optuna
 from optuna.trial import TrialState
 
 from genre_mlops import tracking
+from genre_mlops.errors import ConfigError
 from genre_mlops.fitting import Plan, fit
-from genre_mlops.search.space import search_space
-from genre_mlops.search.studies import UNFINISHED, load_study, network_path, quieten
+from genre_mlops.processes import repeating
+from genre_mlops.search.attributes import (
+    ACCURACY,
+    EPOCHS,
+    LOSS_ERROR,
+    PLACE,
+    REASON,
+    RUN,
+    SECONDS,
+    TRACKING_S,
+)
+from genre_mlops.search.budget import Budget
+from genre_mlops.search.storage import HEARTBEAT_S
+from genre_mlops.search.studies import network_path
+
+_STATUS = {TrialState.COMPLETE: "FINISHED", TrialState.PRUNED: "KILLED", TrialState.FAIL: "FAILED"}
 
 
-def run_trial(task: tuple[Plan, str, int, int]) -> str:
-    """Train one network and return one line about it.
+@dataclass(frozen=True)
+class Task:
+    """What a worker needs to run a trial.
 
-    What happens is told to Optuna and MLflow from here, so that this may be any process.
-
-    Parameters
+    Attributes
     ----------
-    task : tuple
-        Plan, study name, how many trials were done or begun before, and threads (0: TensorFlow's
-        choice).
+    plan : Plan
+        What is searched.
+    study : str
+        Its study's name.
+    threads : int
+        For TensorFlow; 0 leaves it the choice.
+    until_s : float
+        In seconds since 1970: no trial is begun later, and those that run end with their best
+        epoch.
     """
-    plan, study_name, n_before, threads = task
-    quieten()
-    tracking.use_tracking_uri(plan.tracking_uri)
-    study = load_study(plan, study_name)
-    # Drawn anew for each trial: what is tried does not depend on which process asks, or whether
-    # the search was interrupted.
-    study.sampler = optuna.samplers.TPESampler(
-        seed=plan.config.seed + n_before,
-        n_startup_trials=plan.config.search.startup_trials,
-        multivariate=True,
-    )
-    trial = study.ask(search_space(plan.config))
+
+    plan: Plan
+    study: str
+    threads: int
+    until_s: float
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """How a trial ended: its values, or why it has none."""
+
+    state: TrialState
+    reason: str
+    values: tuple[float, ...] | None = None
+
+
+def run_trial(task: Task) -> bool:
+    """Begin a trial, train its network and tell Optuna and MLflow what came of it.
+
+    Returns
+    -------
+    bool
+        Whether there was one to begin.
+    """
+    tracking.use_tracking_uri(task.plan.tracking_uri)
+    budget = Budget(task.plan, task.study)
+    # There is time for the first one, however little.
+    in_time = time.time() < task.until_s or not budget.n_filled()
+    trial = budget.begin() if in_time else None
+    if trial is None:
+        return False
+    with repeating(partial(budget.record_heartbeat, trial.number), HEARTBEAT_S):
+        _run(task, trial)
+    return True
+
+
+def _run(task: Task, trial: optuna.Trial) -> None:
+    plan, place = task.plan, trial.user_attrs[PLACE]
     kind = "synthetic " if plan.synthetic else ""
-    name = f"{kind}trial {trial.number:03d}"
-    log = tracking.TrialLog(plan.experiment_id, plan.parent_run_id, name, plan.tags)
-    trial.set_user_attr("run_id", log.run_id)
-    trial.set_user_attr(UNFINISHED, trial.user_attrs.get(UNFINISHED, f"{trial.number:03d}.npz"))
-    unfinished = plan.folder / study_name / trial.user_attrs[UNFINISHED]
-    state, status, tags = TrialState.FAIL, "FAILED", {"genre.state": "failed"}
-    value: float | None = None
-    began = time.monotonic()
+    tags = {**plan.tags, "genre.trial_number": str(trial.number)}
+    name = f"{kind}trial {place:03d}"
+    log = tracking.TrialLog(plan.experiment_id, plan.parent_run_id, name, tags)
+    began, ended = time.monotonic(), _Ended(TrialState.FAIL, "interrupted")
+    unfinished = plan.folder / task.study / f"{place:03d}.npz"
     try:
-        value = _train(plan, trial, log, unfinished, threads)
-        state, status, tags = TrialState.COMPLETE, "FINISHED", {"genre.state": "complete"}
-        line = f"{kind}validation loss {value:.4f}"
-    except optuna.TrialPruned as reason:
-        state, status = TrialState.PRUNED, "KILLED"
-        tags = {"genre.state": "pruned", "genre.reason": str(reason)}
-        line = f"{reason}"
-    except (KeyboardInterrupt, SystemExit):
-        status, tags = "KILLED", {"genre.state": "interrupted"}
-        raise
-    except BaseException as error:
-        tags |= {"genre.reason": str(error)[:5_000]}
+        trial.set_user_attr(RUN, log.run_id)
+        ended = _train(task, trial, log)
+    except optuna.exceptions.UpdateFinishedTrialError:
+        # This process gave no sign of life for so long that another tries it once more.
+        ended = _Ended(TrialState.FAIL, "taken over by another worker")
+    except Exception as error:
+        ended = _Ended(TrialState.FAIL, str(error)[:5_000])
         raise
     finally:
-        # First the run: whoever took the study over may have ended the trial already.
+        # First the run: whoever took the trial over may have ended it already.
         try:
-            log.close(status, tags=tags)
+            told = {"genre.state": ended.state.name.lower(), "genre.reason": ended.reason}
+            log.close(_STATUS[ended.state], tags=told)
         finally:
-            study.tell(trial.number, value, state, skip_if_finished=True)
-    # Only now that nobody would have to begin anew.
-    unfinished.unlink(missing_ok=True)
-    return f"trial {trial.number}: {line}, {time.monotonic() - began:.0f} s"
+            _tell(trial, ended, seconds=time.monotonic() - began, tracking_s=log.spent_s)
+    if ended.state is not TrialState.FAIL:
+        # Only now that nobody would have to begin anew.
+        unfinished.unlink(missing_ok=True)
 
 
-def _train(
-    plan: Plan, trial: optuna.Trial, log: tracking.TrialLog, unfinished: Path, threads: int
-) -> float:
-    from genre_mlops.learning.networks import save_network
-    from genre_mlops.learning.training import TrainingDivergedError
+def _tell(trial: optuna.Trial, ended: _Ended, *, seconds: float, tracking_s: float) -> None:
+    try:
+        for key, value in {
+            REASON: ended.reason[:500],
+            SECONDS: round(seconds, 2),
+            TRACKING_S: round(tracking_s, 3),
+        }.items():
+            trial.set_user_attr(key, value)
+        values = list(ended.values) if ended.values else None
+        trial.study.tell(trial, values, ended.state, skip_if_finished=True)
+    except optuna.exceptions.UpdateFinishedTrialError:
+        return
 
-    config = plan.config.override(trial.params)
-    log.params({**trial.params, "seed": config.seed})
+
+def _train(task: Task, trial: optuna.Trial, log: tracking.TrialLog) -> _Ended:
+    from genre_mlops.learning.networks import multiply_adds, save_network
+    from genre_mlops.learning.training import EnoughError, UntrainableError
+
+    plan, place = task.plan, trial.user_attrs[PLACE]
+    one_objective = len(trial.study.directions) == 1
+    out_of_time = False
 
     def report(epoch: int, loss: float) -> None:
-        trial.report(loss, epoch)
-        if trial.should_prune():
-            raise optuna.TrialPruned(f"pruned after epoch {epoch} at validation loss {loss:.4f}")
+        nonlocal out_of_time
+        if one_objective:
+            trial.report(loss, epoch)
+            if trial.should_prune():
+                raise optuna.TrialPruned(f"pruned after epoch {epoch} at loss {loss:.4f}")
+        else:
+            trial.set_user_attr(EPOCHS, epoch)
+        if time.time() > task.until_s:
+            out_of_time = True
+            raise EnoughError
 
     try:
-        network, result = fit(
-            plan, config, log=log, report=report, state=unfinished, threads=threads
+        config = plan.config.override(trial.params)
+        log.params({**trial.params, "seed": config.seed})
+        state = plan.folder / task.study / f"{place:03d}.npz"
+        network, found = fit(
+            plan, config, log=log, report=report, state=state, threads=task.threads
         )
-    except TrainingDivergedError as error:
-        raise optuna.TrialPruned(str(error)) from error
-    save_network(network, network_path(plan, trial.study.study_name, trial.number))
-    trial.set_user_attr("validation_accuracy", result.validation_accuracy)
+    except optuna.TrialPruned as reason:
+        return _Ended(TrialState.PRUNED, str(reason))
+    except (UntrainableError, ConfigError) as error:
+        return _Ended(TrialState.PRUNED, str(error))
+    save_network(network, network_path(plan, task.study, place))
+    trial.set_user_attr(ACCURACY, found.validation_accuracy)
+    trial.set_user_attr(LOSS_ERROR, found.validation_loss_error)
     log.metrics(
         {
-            "best_epoch": result.best_epoch,
-            "best_validation_loss": result.validation_loss,
-            "best_validation_accuracy": result.validation_accuracy,
+            "best_epoch": found.best_epoch,
+            "best_validation_loss": found.validation_loss,
+            "best_validation_accuracy": found.validation_accuracy,
         },
-        step=result.epochs,
+        step=found.epochs,
     )
-    return result.validation_loss
+    why = "no better epoch came" if found.epochs < config.training.epochs else "all epochs run"
+    if out_of_time:
+        why = f"the search's time was over after epoch {found.epochs}"
+    values = (
+        (found.validation_loss,)
+        if one_objective
+        else (found.validation_loss, float(multiply_adds(network)))
+    )
+    return _Ended(TrialState.COMPLETE, why, values)

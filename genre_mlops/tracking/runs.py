@@ -95,6 +95,16 @@ def sweep_dead_runs() -> None:
         client.set_terminated(run_id, RunStatus.to_string(RunStatus.KILLED))
 
 
+def kill_run(run_id: str, reason: str) -> None:
+    """End a run that is still RUNNING as KILLED, and say why."""
+    client = MlflowClient()
+    if client.get_run(run_id).info.status != RunStatus.to_string(RunStatus.RUNNING):
+        return
+    client.set_tag(run_id, f"{TAG}state", "killed")
+    client.set_tag(run_id, f"{TAG}reason", reason)
+    client.set_terminated(run_id, RunStatus.to_string(RunStatus.KILLED))
+
+
 def log_params(values: Mapping[str, object], *, prefix: str = "") -> None:
     """Log parameters of the open run; a prefix keeps them apart from those of `mlflow run`."""
     mlflow.log_params({f"{prefix}{key}": value for key, value in values.items()})

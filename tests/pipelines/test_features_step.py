@@ -78,12 +78,12 @@ def test_the_estimate_says_where_the_work_is_done(workers: int, words: str):
 def test_the_address_of_a_cluster_decides_where_every_entry_point_works(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setenv("GENRE_DASK", NOBODY)
+    monkeypatch.setenv("GENRE_DASK_SCHEDULER", NOBODY)
     done = place.pipeline(["--dataset", "demo"], step="features", exit_code=1)
     assert f"no Dask scheduler can be reached at {NOBODY}" in done.stderr
     found = json.loads(place.cli("doctor", "--json", exit_code=1).stdout)
     assert NOBODY in {f["topic"]: f for f in found if f["state"] == "wrong"}["cluster"]["text"]
-    monkeypatch.setenv("GENRE_DASK", "somewhere")
+    monkeypatch.setenv("GENRE_DASK_SCHEDULER", "somewhere")
     found = json.loads(place.cli("doctor", "--json", exit_code=1).stdout)
     [wrong] = [finding for finding in found if finding["state"] == "wrong"]
-    assert "GENRE_DASK somewhere: not the address of a Dask scheduler" in wrong["text"]
+    assert "GENRE_DASK_SCHEDULER somewhere: not the address of a Dask scheduler" in wrong["text"]

@@ -12,8 +12,10 @@ from pipelines.job import PRESETS, find_config, read_config
 def test_an_override_changes_its_key_and_no_other():
     config = load_config(None, ["network.dropout=0.25"])
     changed = {k for k, v in config.flat().items() if v != Config().flat()[k]}
-    assert changed == {"network.dropout"}
+    # What is set so is meant, and not searched.
+    assert changed == {"network.dropout", "search.space"}
     assert config.network.dropout == 0.25
+    assert config.search.space["network.dropout"] is None
 
 
 @pytest.mark.parametrize(
@@ -33,6 +35,17 @@ def test_an_override_changes_its_key_and_no_other():
         ("epochs", "'epochs': expected section.key=value"),
         ("a=[1", "is not YAML"),
         ("data.demo_tracks=29", "data.demo_tracks: .*greater than or equal to 30"),
+        (
+            "search.space.network.dropot=[1]",
+            "search.space: unknown setting network.dropot; did",
+        ),
+        ("search.space.split.seed=[1]", "split.seed cannot be searched; that is for features, net"),
+        ("search.space.network.dropout=[0.2,1]", "search.space: network.dropout: .*less than 1"),
+        ("search.space.network.dropout=0.2", "neither a list of values, nor {low: 1, high: 2}"),
+        ('search.space.network.kind={"low":1,"high":2}', "kind is no number: name its values"),
+        ('search.space.network.dropout={"low":0.2,"high":0.2}', "low 0.2 is not below high 0.2"),
+        ('search.space.network.dropout={"low":0,"high":0.2,"log":yes}', "0 has no logarithm"),
+        ('search.space.training.epochs={"low":0,"high":9}', "epochs: .*greater than or equal to 1"),
     ],
 )
 def test_a_bad_override_is_one_clear_line(override: str, message: str):
@@ -44,6 +57,25 @@ def test_a_bad_override_is_one_clear_line(override: str, message: str):
 def test_a_float_in_scientific_notation_is_a_float():
     # YAML reads 1e-3 as text; pydantic turns it back.
     assert load_config(None, ["training.learning_rate=1e-3"]).training.learning_rate == 0.001
+
+
+def test_a_space_is_changed_key_by_key(tmp_path: Path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "search:\n  space:\n    network.dropout: null\n    network.cnn1d.filters: [2, 4]\n"
+        "    training.patience: {low: 5, high: 9}\n"
+    )
+    config = load_config(path, ['search.space.augment.eq_db={"low":1,"high":2}'])
+    told = {key: str(tried) for key, tried in config.search.searched().items()}
+    others = {key: str(tried) for key, tried in Config().search.searched().items()}
+    del others["network.dropout"]
+    changed = {"network.cnn1d.filters": "2, 4", "training.patience": "5 to 9"}
+    assert told == others | changed | {"augment.eq_db": "1 to 2"}
+    # What a trial overrides leaves the space alone.
+    assert config.override({"augment.eq_db": 1.5}).search == config.search
+    # Unless it is named, what is set on the command line is not searched.
+    both = ["network.dropout=0.2", "search.space.network.dropout=[0.1,0.2]"]
+    assert load_config(None, both).search.searched()["network.dropout"].holds(0.2)
 
 
 def test_a_file_and_its_unknown_keys(tmp_path: Path):

@@ -227,11 +227,11 @@ def test_an_unfit_worker_that_joins_later_is_refused(tmp_path: Path):
 
 
 def test_the_address_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.delenv("GENRE_DASK", raising=False)
-    assert Settings().dask == ""
-    monkeypatch.setenv("GENRE_DASK", "tls://[::1]:8786")
-    assert Settings().dask == "tls://[::1]:8786"
+    monkeypatch.delenv("GENRE_DASK_SCHEDULER", raising=False)
+    assert Settings().dask_scheduler == ""
+    monkeypatch.setenv("GENRE_DASK_SCHEDULER", "tls://[::1]:8786")
+    assert Settings().dask_scheduler == "tls://[::1]:8786"
     for wrong in ("10.0.0.5:8786", "tcp://10.0.0.5", "http://10.0.0.5:8786"):
-        monkeypatch.setenv("GENRE_DASK", wrong)
+        monkeypatch.setenv("GENRE_DASK_SCHEDULER", wrong)
         with pytest.raises(ConfigError, match="not the address of a Dask scheduler"):
             Settings()

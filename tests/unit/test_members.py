@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
 
-from genre_mlops.engine import Engine
 from genre_mlops.fitting import Plan
 from genre_mlops.learning.bundle import Bundle, read_seen
 from genre_mlops.learning.calibration import MIN_TRACKS
@@ -18,6 +17,7 @@ from genre_mlops.members import train_members
 from genre_mlops.processes import this_process
 from genre_mlops.shipping import ship
 from tests.plans import CONFIG, UNCHANGED, make_plan, with_runs
+from tests.searches import EngineHere
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def runs(plan: Plan) -> list[str]:
 @pytest.mark.slow
 def test_each_member_is_trained_once_and_what_is_shipped_is_their_mean(plan: Plan, tmp_path: Path):
     folder = tmp_path / "study"
-    paths = train_members(plan, CONFIG, folder, Engine(1))
+    paths = train_members(plan, CONFIG, folder, EngineHere())
     assert [path.name for path in paths] == ["member-001.keras", "member-002.keras"]
     assert runs(plan) == ["synthetic member-001", "synthetic member-002"]
     assert list(folder.glob("*.npz")) == []
@@ -47,7 +47,7 @@ def test_each_member_is_trained_once_and_what_is_shipped_is_their_mean(plan: Pla
     assert not all(np.array_equal(a, b) for a, b in zip(*before, strict=True))
 
     paths[1].unlink()
-    train_members(plan, CONFIG, folder, Engine(1))
+    train_members(plan, CONFIG, folder, EngineHere())
     assert runs(plan) == ["synthetic member-001", "synthetic member-002", "synthetic member-002"]
     for weights, path in zip(before, paths, strict=True):
         for one, other in zip(weights, load_network(path).get_weights(), strict=True):
@@ -61,7 +61,7 @@ def test_each_member_is_trained_once_and_what_is_shipped_is_their_mean(plan: Pla
     np.testing.assert_allclose(bundle.predict_segments(segments), means, atol=1e-5)
     assert bundle.info.provenance["members"] == 2
     # Two validation tracks say nothing of certainty.
-    assert len(plan.tracks("validation").labels) == 2 < MIN_TRACKS
+    assert len(plan.tracks("validation", plan.config.features).labels) == 2 < MIN_TRACKS
     assert (bundle.info.temperature, bundle.info.sure_above) == (1, 1)
     catalog = pd.read_parquet(plan.catalog)
     assert read_seen(shipped.folder) == set(catalog.loc[catalog["split"] != "test", "sha256"])
@@ -76,12 +76,12 @@ def test_a_member_whose_job_is_gone_ends_with_its_epoch_and_goes_on_for_the_next
     gone = replace(plan, job=this_process() | {"process_started": "0.00"})
     folder = tmp_path / "study"
     with pytest.raises(SystemExit, match="is gone"):
-        train_members(gone, config, folder, Engine(1))
+        train_members(gone, config, folder, EngineHere())
     state = folder / "member-001.npz"
     assert [path.name for path in folder.iterdir()] == [state.name]
     kept = Checkpoint(state).load()
     assert len(kept.lines) == 1
-    [path] = train_members(plan, config, folder, Engine(1))
+    [path] = train_members(plan, config, folder, EngineHere())
     assert [each.name for each in folder.iterdir()] == [path.name]
     client = MlflowClient(plan.tracking_uri)
     ended, cut_off = client.search_runs([plan.experiment_id])

@@ -34,7 +34,7 @@ def plan(tmp_path: Path) -> Plan:
 
 def by_pitch(plan: Plan, certainty: float) -> keras.Model:
     """Build a network that tells high tunes from low ones, the more certain the more it is said."""
-    heard = plan.tracks("train")
+    heard = plan.tracks("train", plan.config.features)
     spectra = np.array([S_db.mean(axis=0, dtype="f4") for S_db in heard.spectrograms])
     low, high = (spectra[heard.labels == label].mean(axis=0) for label in (0, 1))
     direction = (high - low) / np.sum((high - low) ** 2)
@@ -62,7 +62,7 @@ def test_the_bundle_is_as_sure_as_the_validation_tracks_make_it(
 
     # The network's files are in the catalog's order, as the tunes were written.
     files = [tmp_path / f"{i}.wav" for i in range(4, 4 + N_VALIDATION)]
-    labels = plan.tracks("validation").labels
+    labels = plan.tracks("validation", plan.config.features).labels
 
     def judged(at: float) -> tuple[float, float]:
         bundle.info = bundle.info.model_copy(update={"temperature": at})

@@ -1,0 +1,265 @@
+"""Search: ours against random search at equal CPU time, and two workers against one.
+
+Run: python -m benchmarks.search [--seeds 5] [--cpu-s 300] [--tracks 100] [--keep FOLDER]
+     python -m benchmarks.search --speed-up [--rounds 3]
+On demo music, which is synthetic, with trials of 20 epochs of two crops a track. The first asks
+three searches of the same space for the least validation loss: ours (the config as it is first,
+then multivariate TPE, Hyperband); random search by Optuna without pruning; and that same random
+search with the config as it is for its first trial, to tell what comes of that alone. Each has one
+thread and as many CPU-seconds of a process of its own, in which the import of TensorFlow and the
+spectrograms, which are computed before, do not count; a trial that ends later does not either. The
+table has each seed's best loss, and after how many CPU-seconds ours was as good as random search
+came to be in the end. Every search is kept: cut off, the same command goes on.
+With --speed-up the same eight trials are run by one worker, which has both cores, and by two, in
+turns: wall-clock time of `search`, from the first process started to the last trial told.
+"""
+
+import argparse
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import pandas as pd
+import soundfile
+from mlflow.tracking import MlflowClient
+
+from benchmarks.cost import versions
+from genre_mlops.config import Config, FeatureConfig, SplitConfig
+from genre_mlops.console import ProgressBars
+from genre_mlops.datasets.demo import DemoDataset
+from genre_mlops.engine import Engine
+from genre_mlops.files import replacing
+from genre_mlops.fitting import Plan, sources_of
+from genre_mlops.readings import State
+from genre_mlops.splits import assign_splits
+from genre_mlops.store import FeatureStore
+
+KINDS = ("ours", "random", "random, config first")
+SHORT = {
+    "training.epochs": 20,
+    "training.crops_per_track": 2,
+    "training.ema_epochs": 2,
+    "search.trials": 100_000,
+}
+N_SPEED_TRIALS = 8
+Curve = list[tuple[float, float]]
+"""CPU-seconds spent when a trial ended, and its validation loss."""
+
+
+def make_plan(keep: Path, n_tracks: int, engine: Engine) -> Plan:
+    """Render tracks, split them by artist, and compute the spectrograms of the whole space."""
+    from hashlib import sha256
+
+    source = DemoDataset(keep / "datasets", n_tracks=n_tracks)
+    source.prepare(engine.map, engine.progress)
+    rows = []
+    for track in source.listing().tracks:
+        found = track.path.stat()
+        rows.append(
+            {
+                "track_id": track.track_id,
+                "path": str(track.path),
+                "genre": track.genre,
+                "split_group": track.group,
+                "sha256": sha256(track.path.read_bytes()).hexdigest(),
+                "duration_s": soundfile.info(track.path).duration,
+                **State(found.st_size, found.st_mtime_ns, found.st_ctime_ns)._asdict(),
+            }
+        )
+    catalog = pd.DataFrame(rows).set_index("track_id")
+    catalog["split"] = assign_splits(catalog, SplitConfig())
+    catalog.to_parquet(keep / "catalog.parquet")
+    config = Config().override(SHORT)
+    for n_mels in config.search.searched()["features.n_mels"].edges():
+        store = FeatureStore(keep / "features", FeatureConfig(n_mels=int(n_mels)))
+        store.build(sources_of(catalog), engine.map)
+    uri = f"sqlite:///{keep / 'mlflow.db'}"
+    client = MlflowClient(uri)
+    experiment = client.get_experiment_by_name("benchmark")
+    number = experiment.experiment_id if experiment else client.create_experiment("benchmark")
+    return Plan(
+        config=config,
+        genres=tuple(sorted(set(catalog["genre"]))),
+        catalog=keep / "catalog.parquet",
+        features=keep / "features",
+        folder=keep / "studies",
+        key="benchmark",
+        tracking_uri=uri,
+        experiment_id=number,
+        parent_run_id=client.create_run(number).info.run_id,
+        synthetic=True,
+        tags={},
+    )
+
+
+def ours(plan: Plan, spent_s: Callable[[], float], cpu_s: float) -> Curve:
+    """Run trials as a worker of the search does until the time is over."""
+    from genre_mlops.search.budget import Budget
+    from genre_mlops.search.studies import open_study
+    from genre_mlops.search.trials import Task, run_trial
+
+    study, curve = open_study(plan).study_name, []
+    budget = Budget(plan, study)
+    while spent_s() < cpu_s:
+        run_trial(Task(plan, study, threads=1, until_s=np.inf))
+        last = max(budget.ended(), key=lambda trial: trial.number)
+        curve.append((spent_s(), last.values[0] if last.state.name == "COMPLETE" else np.inf))
+    return curve
+
+
+def random(plan: Plan, spent_s: Callable[[], float], cpu_s: float, *, first: bool) -> Curve:
+    """Let Optuna draw at random, train to the end, until the time is over."""
+    import optuna
+
+    from genre_mlops.fitting import fit
+    from genre_mlops.search.space import search_space
+
+    class Log:
+        def params(self, values: object) -> None: ...
+
+        def metrics(self, values: object, *, step: int) -> None: ...
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    space, curve = search_space(plan.config), []
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=plan.config.seed))
+    if first:
+        flat = plan.config.flat()
+        study.enqueue_trial({key: flat[key] for key in space})
+    while spent_s() < cpu_s:
+        trial = study.ask(space)
+        state = plan.folder / f"{os.getpid()}-{trial.number}.npz"
+        config = plan.config.override(trial.params)
+        found = fit(plan, config, log=Log(), report=lambda e, x: None, state=state, threads=1)[1]
+        study.tell(trial, found.validation_loss)
+        state.unlink()
+        curve.append((spent_s(), found.validation_loss))
+    return curve
+
+
+def run_one(plan: Plan, cpu_s: float, keep: Path, task: tuple[str, int]) -> str:
+    """Run one search to the end of its time, in a process that has done nothing else."""
+    from genre_mlops import tracking
+    from genre_mlops.learning import backend
+
+    del backend
+    kind, seed = task
+    tracking.use_tracking_uri(plan.tracking_uri)
+    plan = replace(
+        plan,
+        config=plan.config.override({"seed": seed}),
+        folder=plan.folder / f"{kind}-{seed}-{int(time.time())}",
+    )
+    plan.folder.mkdir(parents=True)
+    began = time.process_time()
+    search = {"ours": ours}.get(kind, partial(random, first=kind != "random"))
+    curve = search(plan, lambda: time.process_time() - began, cpu_s)
+    with replacing(_place(keep, kind, seed, cpu_s)) as partial_file:
+        partial_file.write_text(json.dumps(curve))
+    return f"{kind} {seed}"
+
+
+def _place(keep: Path, kind: str, seed: int, cpu_s: float) -> Path:
+    return keep / "searches" / f"{kind.replace(', ', '-').replace(' ', '-')}-{seed}-{cpu_s:g}.json"
+
+
+def best_at(curve: Curve, cpu_s: float) -> float:
+    """Return the least loss of the trials that had ended by then."""
+    return min((loss for spent, loss in curve if spent <= cpu_s), default=np.inf)
+
+
+def reached(curve: Curve, loss: float, cpu_s: float) -> float:
+    """Return after how many CPU-seconds a trial was as good as that, infinite for never."""
+    return min(
+        (spent for spent, found in curve if found <= loss and spent <= cpu_s), default=np.inf
+    )
+
+
+def compare(plan: Plan, n_seeds: int, cpu_s: float, keep: Path, engine: Engine) -> None:
+    """Run all searches that are not kept yet, and print the table."""
+    tasks = [(kind, seed) for seed in range(n_seeds) for kind in KINDS]
+    left = [task for task in tasks if not _place(keep, *task, cpu_s).exists()]
+    with engine.crew() as crew:
+        from genre_mlops.crew import run_all
+
+        for n_done, name in enumerate(run_all(crew, partial(run_one, plan, cpu_s, keep), left), 1):
+            print(f"{name}: {n_done} of {len(left)}", flush=True)
+    curves = {
+        task: [(s, loss) for s, loss in json.loads(_place(keep, *task, cpu_s).read_text())]
+        for task in tasks
+    }
+    print(f"synthetic demo music, {cpu_s:g} CPU-seconds a search; {versions('keras', 'optuna')}")
+    print(
+        "| synthetic validation loss | " + " | ".join(f"seed {s}" for s in range(n_seeds)), end=""
+    )
+    print(" | median | trials, median |")
+    print("|---|" + "---|" * (n_seeds + 2))
+    for kind in KINDS:
+        found = [best_at(curves[kind, seed], cpu_s) for seed in range(n_seeds)]
+        n_trials = median(len(curves[kind, seed]) for seed in range(n_seeds))
+        row = " | ".join(f"{loss:.4f}" for loss in [*found, median(found)])
+        print(f"| {kind} | {row} | {n_trials:g} |")
+    for kind in KINDS[1:]:
+        ratios = []
+        for seed in range(n_seeds):
+            loss = best_at(curves[kind, seed], cpu_s)
+            theirs = reached(curves[kind, seed], loss, cpu_s)
+            ratios.append(reached(curves["ours", seed], loss, cpu_s) / theirs)
+        told = ", ".join("never" if np.isinf(ratio) else f"{ratio:.2f}" for ratio in ratios)
+        print(f"CPU-seconds to the final best of {kind}, ours / its own: {told}", end="")
+        print(f"; median {median(ratios):.2f}")
+
+
+def speed_up(plan: Plan, rounds: int, progress: ProgressBars) -> None:
+    """Time the same trials by one worker and by two, in turns."""
+    from genre_mlops import tracking
+    from genre_mlops.search import search
+
+    tracking.use_tracking_uri(plan.tracking_uri)
+    # All drawn at random by their place, none cut short: the same trials in any order.
+    same = {"search.trials": N_SPEED_TRIALS, "search.startup_trials": 1_000, "search.pruning": 0}
+    took: dict[int, list[float]] = {1: [], 2: []}
+    for number in range(rounds):
+        for workers in took:
+            folder = plan.folder / f"speed-{workers}-{number}-{int(time.time())}"
+            asked = replace(plan, folder=folder, config=plan.config.override(same))
+            began = time.monotonic()
+            search(asked, Engine(workers, progress))
+            took[workers].append(time.monotonic() - began)
+            print(f"{workers} worker(s): {took[workers][-1]:.1f} s", flush=True)
+    one, two = (median(found) for found in took.values())
+    print(
+        f"synthetic demo music, {N_SPEED_TRIALS} trials: one worker {one:.1f} s, two {two:.1f} s, "
+        f"ratio {one / two:.2f} (medians of {rounds})"
+    )
+
+
+def main() -> None:
+    """Prepare, measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--cpu-s", type=float, default=300.0, help="of each search")
+    parser.add_argument("--tracks", type=int, default=100)
+    parser.add_argument("--workers", type=int, default=0, help="searches at a time; 0: a core each")
+    parser.add_argument("--speed-up", action="store_true")
+    parser.add_argument("--rounds", type=int, default=3, help="of --speed-up")
+    parser.add_argument("--keep", type=Path, default=Path("workspace/search"))
+    asked = parser.parse_args()
+    with ProgressBars() as progress:
+        engine = Engine(asked.workers, progress)
+        plan = make_plan(asked.keep.resolve(), asked.tracks, engine)
+        if asked.speed_up:
+            speed_up(plan, asked.rounds, progress)
+        else:
+            compare(plan, asked.seeds, asked.cpu_s, asked.keep.resolve(), engine)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,29 @@
+"""What is noted of studies and trials beside what Optuna knows: names of its user attributes."""
+
+from optuna.trial import TrialState
+
+DONE = (TrialState.COMPLETE, TrialState.PRUNED)
+
+# Of a study.
+FINISHED = "genre.finished"
+"""Its bundle has been registered."""
+WORKSPACE = "genre.workspace"
+"""What the file of this name in the study's folder holds: it is the same where that is shared."""
+SEARCHED = "genre.searched."
+"""Begins the names under which jobs note [from, to], in seconds since 1970."""
+
+# Of a trial.
+PLACE = "genre.place"
+"""Its place in the budget, from 0. A second try of a trial that was cut off has the same."""
+WORKER, JOB = "genre.worker", "genre.job"
+"""The process that runs it and the one that asked for it, as `this_process` names them."""
+RUN = "genre.run_id"
+"""Its MLflow run."""
+EPOCHS, EPOCHS_BEFORE = "genre.epochs", "genre.epochs_before"
+"""How many it has run, and how many were kept of the tries before it."""
+DEATHS = "genre.deaths"
+"""How many workers died over it one after the other, without an epoch more."""
+GIVEN_UP = "genre.given_up"
+"""That it is not tried again after these."""
+REASON, SECONDS, TRACKING_S = "genre.reason", "genre.seconds", "genre.tracking_s"
+ACCURACY, LOSS_ERROR = "genre.validation_accuracy", "genre.validation_loss_error"

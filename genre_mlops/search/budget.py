@@ -1,0 +1,175 @@
+"""The budget of a search as numbered places, each filled by one trial that ends.
+
+A trial that is cut off leaves its place to a second try with the same parameters. So the budget is
+met exactly, whoever asks for trials, from however many processes, and whichever of them are killed.
+"""
+
+from collections.abc import Iterable
+from contextlib import suppress
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from genre_mlops import tracking
+from genre_mlops.config import Config
+from genre_mlops.fitting import Plan
+from genre_mlops.processes import is_gone, this_process
+from genre_mlops.search.attributes import (
+    DEATHS,
+    DONE,
+    EPOCHS,
+    EPOCHS_BEFORE,
+    GIVEN_UP,
+    JOB,
+    PLACE,
+    RUN,
+    WORKER,
+)
+from genre_mlops.search.hyperband import make_pruner
+from genre_mlops.search.space import search_space
+from genre_mlops.search.storage import UNREACHABLE, alone, open_storage
+
+# Workers that die over one trial, none of them an epoch further than the one before.
+_MOST_DEATHS = 3
+
+
+class Budget:
+    """The trials of a study, in any process.
+
+    Parameters
+    ----------
+    plan : Plan
+        `config.search` names the budget.
+    study : str
+        The name of a study that `open_study` opened.
+
+    Attributes
+    ----------
+    study : optuna.Study
+        Prunes as the config says.
+    """
+
+    def __init__(self, plan: Plan, study: str) -> None:
+        self._plan = plan
+        self._storage = open_storage(plan.database, lambda study, trial: _end_run(trial))
+        self._id = self._storage.get_study_id_from_name(study)
+        self.study = optuna.load_study(
+            study_name=study, storage=self._storage, pruner=make_pruner(plan.config)
+        )
+
+    def trials(self) -> list[FrozenTrial]:
+        """Return all trials, in whatever state."""
+        return self.study.get_trials(deepcopy=False)
+
+    def ended(self) -> list[FrozenTrial]:
+        """Return the trials that fill a place for good."""
+        return [trial for trial in self.trials() if _has_ended(trial)]
+
+    def running(self) -> list[FrozenTrial]:
+        """Return the trials that run now, whoever asked for them."""
+        return self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+
+    def n_filled(self) -> int:
+        """Return how many places are filled, or being filled."""
+        return len(self.ended()) + len(self.running())
+
+    def n_epochs(self) -> int:
+        """Return how many epochs all trials have run, those that were cut off among them."""
+        return sum(map(_n_epochs, self.trials()))
+
+    def begin(self) -> optuna.Trial | None:
+        """Begin the next trial: a second try of one that was cut off, or a new one.
+
+        What a new one tries follows from the seed, its place and the trials before it: not from
+        which process asks, nor from whether the search was interrupted.
+
+        Returns
+        -------
+        Trial or None
+            Running, with its parameters; None where all places are filled or are being filled.
+        """
+        config = self._plan.config
+        with alone(self._plan.database):
+            self._take_back()
+            filled = [*self.ended(), *self.running()]
+            if len(filled) >= config.search.trials:
+                return None
+            # One that waits is what Optuna gives first.
+            waiting = [trial for trial in self.trials() if trial.state is TrialState.WAITING]
+            place = waiting[0].user_attrs[PLACE] if waiting else _free_place(filled)
+            self.study.sampler = _sampler(config, place)
+            trial = self.study.ask(search_space(config))
+            noted = {PLACE: place, WORKER: this_process(), JOB: self._plan.job}
+            for key, value in noted.items():
+                trial.set_user_attr(key, value)
+            self.record_heartbeat(trial.number)
+            return trial
+
+    def record_heartbeat(self, number: int) -> None:
+        """Note that the process of a trial lives."""
+        # A database that cannot be reached now may be there for the next beat.
+        with suppress(*UNREACHABLE):
+            self._storage.record_heartbeat(self._trial_id(number))
+
+    def take_back(self) -> None:
+        """Let others try what was being tried by processes that are gone."""
+        with alone(self._plan.database):
+            self._take_back()
+
+    def _take_back(self) -> None:
+        # Of other machines, those of which nothing was heard for long.
+        optuna.storages.fail_stale_trials(self.study)
+        for trial in self.running():
+            if is_gone(trial.user_attrs.get(WORKER, {})):
+                # The trial last: killed before that, this is done once more.
+                _end_run(trial)
+                self._count_death(trial)
+                self.study.tell(trial.number, state=TrialState.FAIL)
+        newest = {trial.user_attrs.get(PLACE): trial for trial in self.trials()}
+        for place, trial in newest.items():
+            cut_off = trial.state is TrialState.FAIL and not trial.user_attrs.get(GIVEN_UP)
+            if cut_off and place is not None:
+                noted = {PLACE: place, EPOCHS_BEFORE: _n_epochs(trial)}
+                noted[DEATHS] = trial.user_attrs.get(DEATHS, 0)
+                # Killed while it was asked for, it has not all of its parameters yet.
+                params = trial.system_attrs.get("fixed_params", {}) | trial.params
+                self.study.enqueue_trial(params, user_attrs=noted)
+
+    def _count_death(self, trial: FrozenTrial) -> None:
+        """Note how many workers a trial may have killed; that of a job that ended is not one."""
+        told = trial.user_attrs
+        further = _n_epochs(trial) > told.get(EPOCHS_BEFORE, 0)
+        n_deaths = 0 if further else told.get(DEATHS, 0) + (not is_gone(told.get(JOB, {})))
+        noted = {DEATHS: n_deaths} | ({GIVEN_UP: True} if n_deaths >= _MOST_DEATHS else {})
+        for key, value in noted.items():
+            self._storage.set_trial_user_attr(self._trial_id(trial.number), key, value)
+
+    def _trial_id(self, number: int) -> int:
+        return int(self._storage.get_trial_id_from_study_id_trial_number(self._id, number))
+
+
+def _has_ended(trial: FrozenTrial) -> bool:
+    given_up = trial.state is TrialState.FAIL and trial.user_attrs.get(GIVEN_UP)
+    return trial.state in DONE or bool(given_up)
+
+
+def _free_place(filled: Iterable[FrozenTrial]) -> int:
+    taken = {trial.user_attrs.get(PLACE) for trial in filled}
+    return next(place for place in range(len(taken) + 1) if place not in taken)
+
+
+def _n_epochs(trial: FrozenTrial) -> int:
+    return int(max(trial.last_step or 0, trial.user_attrs.get(EPOCHS, 0)))
+
+
+def _end_run(trial: FrozenTrial) -> None:
+    if RUN in trial.user_attrs:
+        tracking.kill_run(trial.user_attrs[RUN], "its worker is gone")
+
+
+def _sampler(config: Config, place: int) -> optuna.samplers.BaseSampler:
+    return optuna.samplers.TPESampler(
+        seed=config.seed + place,
+        n_startup_trials=config.search.startup_trials,
+        multivariate=True,
+    )
