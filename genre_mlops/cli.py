@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import genre_mlops
-from genre_mlops import data_commands
+from genre_mlops import data_commands, search_commands
 from genre_mlops.config import RegistryConfig
 from genre_mlops.console import ProgressBars, err, exit_codes, out, set_up_logging
 from genre_mlops.errors import AudioError
@@ -26,6 +26,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")
 
 
 app.add_typer(data_commands.app, name="data")
+app.add_typer(search_commands.app, name="search")
 
 
 @app.callback(invoke_without_command=True)

@@ -23,8 +23,8 @@ from genre_mlops.errors import GenreError
 from genre_mlops.processes import end_with
 
 # A process that has grown by this much since its first task is followed by a new one: TensorFlow
-# keeps the graphs of networks that are gone (tensorflow/tensorflow issue 124972).
-_MOST_GROWTH_BYTES = 200e6
+# keeps the graphs of networks that are gone (tensorflow/tensorflow issue 124972), 30 to 70 MB each.
+_MOST_GROWTH_BYTES = 400e6
 _LOOK_EVERY_S = 1.0
 MOST_DEATHS = 3
 """Workers that may die over one task before it is given up."""

@@ -20,7 +20,7 @@ from genre_mlops.engine import Engine
 from genre_mlops.errors import GenreError
 from genre_mlops.fitting import Plan
 from genre_mlops.processes import repeating
-from genre_mlops.search.attributes import DONE, JOB, PLACE, REASON, SECONDS, TRACKING_S
+from genre_mlops.search.attributes import DONE, JOB, MEMORY_MB, PLACE, REASON, SECONDS, TRACKING_S
 from genre_mlops.search.budget import Budget
 from genre_mlops.search.choice import Choice, choose
 from genre_mlops.search.studies import (
@@ -71,6 +71,8 @@ class BestTrial:
         How many ended, and how many of these were cut short.
     tracking_share : float
         Of the time that trials took, what went into writing their runs, in [0, 1].
+    worker_memory_mb : float
+        The most that a worker held after a trial.
     """
 
     study: str
@@ -80,6 +82,7 @@ class BestTrial:
     n_trials: int
     n_pruned: int
     tracking_share: float
+    worker_memory_mb: float
 
     @property
     def validation_loss(self) -> float:
@@ -107,6 +110,7 @@ class BestTrial:
             "trials": self.n_trials,
             "pruned_trials": self.n_pruned,
             "tracking_share": self.tracking_share,
+            "worker_memory_mb": self.worker_memory_mb,
         }
 
 
@@ -272,4 +276,5 @@ def _best(budget: Budget, plan: Plan) -> BestTrial:
         n_trials=len(ended),
         n_pruned=sum(trial.state is TrialState.PRUNED for trial in ended),
         tracking_share=spent / took if took else 0.0,
+        worker_memory_mb=max(trial.user_attrs.get(MEMORY_MB, 0.0) for trial in ended),
     )

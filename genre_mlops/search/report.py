@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 from genre_mlops import tracking
 from genre_mlops.config import Config
 from genre_mlops.fitting import Plan
-from genre_mlops.search.attributes import ACCURACY, PLACE, REASON, RUN, SECONDS
+from genre_mlops.search.attributes import ACCURACY, MEMORY_MB, PLACE, REASON, RUN, SECONDS
 from genre_mlops.search.budget import Budget
 from genre_mlops.search.space import space_rows
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from genre_mlops.search import BestTrial
 
 _WIDTH, _HEIGHT = 9.0, 5.0
+# Of fewer it would say that all settings are alike.
+_LEAST_FOR_IMPORTANCE = 10
 
 
 def dashboard_command(plan: Plan) -> str:
@@ -79,6 +81,7 @@ def trial_table(trials: list[FrozenTrial]) -> pd.DataFrame:
                 "validation_accuracy": told.get(ACCURACY),
                 "epochs": trial.last_step,
                 "seconds": told.get(SECONDS),
+                "worker_memory_mb": told.get(MEMORY_MB),
                 "why": told.get(REASON, ""),
                 **trial.params,
                 "run_id": told.get(RUN, ""),
@@ -129,12 +132,18 @@ def search_pictures(study: optuna.Study, *, kind: str) -> "dict[str, Figure]":
 
 
 def importances(study: optuna.Study) -> dict[str, float]:
-    """Return each setting's share in the spread of the loss; empty for too few trials."""
-    try:
-        return optuna.importance.get_param_importances(study, target=lambda trial: trial.values[0])
-    except (ValueError, RuntimeError):
-        # It needs two trials of different losses and settings at the least.
+    """Return each setting's share in what makes the loss low; empty for too few trials.
+
+    References
+    ----------
+    S. Watanabe, A. Bansal, F. Hutter, PED-ANOVA: efficiently quantifying hyperparameter importance
+    in arbitrary subspaces, IJCAI 2023.
+    """
+    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    if len(complete) < _LEAST_FOR_IMPORTANCE:
         return {}
+    with _quiet():
+        return optuna.importance.get_param_importances(study, target=lambda trial: trial.values[0])
 
 
 def _importance(found: dict[str, float], loss: str) -> "Figure":
@@ -142,7 +151,7 @@ def _importance(found: dict[str, float], loss: str) -> "Figure":
     axes = figure.add_subplot()
     names = list(reversed(found))
     axes.barh(names, [found[name] for name in names])
-    axes.set(xlabel=f"share in the spread of {loss}", title="Importance")
+    axes.set(xlabel=f"share in what makes {loss} low (PED-ANOVA)", title="Importance")
     return _finished(axes)
 
 

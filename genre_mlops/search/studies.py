@@ -10,16 +10,18 @@ import json
 import time
 import uuid
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.trial import TrialState
 
 import genre_mlops
 from genre_mlops.config import Config
 from genre_mlops.errors import GenreError
 from genre_mlops.fitting import Plan
-from genre_mlops.search.attributes import FINISHED, PLACE, SEARCHED, WORKSPACE
+from genre_mlops.search.attributes import DONE, FINISHED, PLACE, SEARCHED, WORKSPACE
 from genre_mlops.search.space import search_space
 from genre_mlops.search.storage import UNREACHABLE, alone, open_storage
 
@@ -62,6 +64,54 @@ def open_study(plan: Plan) -> optuna.Study:
                 return study
         number = max(map(_number, names), default=0) + 1
         return _create_study(plan, f"{plan.key}-{number:03d}", storage)
+
+
+@dataclass(frozen=True)
+class StudyState:
+    """How far a study is.
+
+    Attributes
+    ----------
+    name, begun : str
+        Its name, and when its first trial was asked for, in local time.
+    n_ended, n_running : int
+        Its trials.
+    best : float or None
+        The least validation loss of a trial that ran to its end.
+    finished : bool
+        Whether what it found has been registered.
+    """
+
+    name: str
+    begun: str
+    n_ended: int
+    n_running: int
+    best: float | None
+    finished: bool
+
+
+def list_studies(database: str) -> list[StudyState]:
+    """Return the studies of a database, the newest first."""
+    storage = open_storage(database)
+    found = [
+        optuna.load_study(study_name=name, storage=storage)
+        for name in optuna.get_all_study_names(storage)
+    ]
+    return sorted(map(_state, found), key=lambda study: study.begun, reverse=True)
+
+
+def _state(study: optuna.Study) -> StudyState:
+    trials = study.get_trials(deepcopy=False)
+    losses = [trial.values[0] for trial in trials if trial.state is TrialState.COMPLETE]
+    times = [trial.datetime_start for trial in trials if trial.datetime_start]
+    return StudyState(
+        name=study.study_name,
+        begun=min(times).isoformat(" ", "seconds") if times else "",
+        n_ended=sum(trial.state in DONE for trial in trials),
+        n_running=sum(trial.state is TrialState.RUNNING for trial in trials),
+        best=min(losses, default=None),
+        finished=is_finished(study),
+    )
 
 
 def is_finished(study: optuna.Study) -> bool:

@@ -1,10 +1,12 @@
 """One trial of a search, in any process."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
 import optuna
+import psutil
 from optuna.trial import TrialState
 
 from genre_mlops import tracking
@@ -15,6 +17,7 @@ from genre_mlops.search.attributes import (
     ACCURACY,
     EPOCHS,
     LOSS_ERROR,
+    MEMORY_MB,
     PLACE,
     REASON,
     RUN,
@@ -98,24 +101,30 @@ def _run(task: Task, trial: optuna.Trial) -> None:
         ended = _Ended(TrialState.FAIL, str(error)[:5_000])
         raise
     finally:
+        memory_mb = psutil.Process().memory_info().rss / 1e6
         # First the run: whoever took the trial over may have ended it already.
         try:
+            log.metrics({"worker_memory_mb": memory_mb}, step=0)
             told = {"genre.state": ended.state.name.lower(), "genre.reason": ended.reason}
             log.close(_STATUS[ended.state], tags=told)
         finally:
-            _tell(trial, ended, seconds=time.monotonic() - began, tracking_s=log.spent_s)
+            _tell(
+                trial,
+                ended,
+                {
+                    SECONDS: round(time.monotonic() - began, 2),
+                    TRACKING_S: round(log.spent_s, 3),
+                    MEMORY_MB: round(memory_mb),
+                },
+            )
     if ended.state is not TrialState.FAIL:
         # Only now that nobody would have to begin anew.
         unfinished.unlink(missing_ok=True)
 
 
-def _tell(trial: optuna.Trial, ended: _Ended, *, seconds: float, tracking_s: float) -> None:
+def _tell(trial: optuna.Trial, ended: _Ended, figures: Mapping[str, float]) -> None:
     try:
-        for key, value in {
-            REASON: ended.reason[:500],
-            SECONDS: round(seconds, 2),
-            TRACKING_S: round(tracking_s, 3),
-        }.items():
+        for key, value in {REASON: ended.reason[:500], **figures}.items():
             trial.set_user_attr(key, value)
         values = list(ended.values) if ended.values else None
         trial.study.tell(trial, values, ended.state, skip_if_finished=True)

@@ -89,10 +89,8 @@ def dead_runs() -> list[str]:
 
 def sweep_dead_runs() -> None:
     """End the runs that `dead_runs` names."""
-    client = MlflowClient()
     for run_id in dead_runs():
-        client.set_tag(run_id, f"{TAG}ended_by", "a later run: its process was gone")
-        client.set_terminated(run_id, RunStatus.to_string(RunStatus.KILLED))
+        kill_run(run_id, "its process is gone")
 
 
 def kill_run(run_id: str, reason: str) -> None:

@@ -124,7 +124,7 @@ def test_one_that_has_grown_is_replaced(monkeypatch: pytest.MonkeyPatch):
     with LocalCrew(1) as crew:
         pids = []
         # The first task's size is what growth is measured by.
-        for megabytes in (1, 1, 400, 1):
+        for megabytes in (1, 1, 600, 1):
             crew.start(grow, megabytes)
             pids.append(ended_of(crew, 1)[0].result)
     assert pids[0] == pids[1] == pids[2] != pids[3]
