@@ -39,7 +39,7 @@ def study_of(n_objectives: int, n_trials: int = N_TRIALS) -> optuna.Study:
                 state=TrialState.PRUNED if pruned else TrialState.COMPLETE,
                 values=None if pruned else values,
                 params={
-                    "network.dropout": 0.1 + 0.04 * place,
+                    "network.dropout": 0.1 + 0.02 * place,
                     "network.kind": ("cnn1d", "cnn2d")[place % 2],
                 },
                 distributions=space,
