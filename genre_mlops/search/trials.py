@@ -28,8 +28,6 @@ from genre_mlops.search.budget import Budget
 from genre_mlops.search.storage import HEARTBEAT_S
 from genre_mlops.search.studies import network_path
 
-_STATUS = {TrialState.COMPLETE: "FINISHED", TrialState.PRUNED: "KILLED", TrialState.FAIL: "FAILED"}
-
 
 @dataclass(frozen=True)
 class Task:
@@ -56,10 +54,11 @@ class Task:
 
 @dataclass(frozen=True)
 class _Ended:
-    """How a trial ended: its values, or why it has none."""
+    """How a trial ended, its run in MLflow too; with values where it is complete."""
 
     state: TrialState
     reason: str
+    status: str = "KILLED"
     values: tuple[float, ...] | None = None
 
 
@@ -98,7 +97,7 @@ def _run(task: Task, trial: optuna.Trial) -> None:
         # This process gave no sign of life for so long that another tries it once more.
         ended = _Ended(TrialState.FAIL, "taken over by another worker")
     except Exception as error:
-        ended = _Ended(TrialState.FAIL, str(error)[:5_000])
+        ended = _Ended(TrialState.FAIL, str(error)[:5_000], "FAILED")
         raise
     finally:
         memory_mb = psutil.Process().memory_info().rss / 1e6
@@ -106,7 +105,7 @@ def _run(task: Task, trial: optuna.Trial) -> None:
         try:
             log.metrics({"worker_memory_mb": memory_mb}, step=0)
             told = {"genre.state": ended.state.name.lower(), "genre.reason": ended.reason}
-            log.close(_STATUS[ended.state], tags=told)
+            log.close(ended.status, tags=told)
         finally:
             _tell(
                 trial,
@@ -182,4 +181,4 @@ def _train(task: Task, trial: optuna.Trial, log: tracking.TrialLog) -> _Ended:
         if one_objective
         else (found.validation_loss, float(multiply_adds(network)))
     )
-    return _Ended(TrialState.COMPLETE, why, values)
+    return _Ended(TrialState.COMPLETE, why, "FINISHED", values)

@@ -75,11 +75,12 @@ def test_the_estimate_says_where_the_work_is_done(workers: int, words: str):
 
 
 @pytest.mark.slow
-def test_the_address_of_a_cluster_decides_where_every_entry_point_works(
+def test_a_cluster_that_cannot_be_reached_is_said_before_any_work(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("GENRE_DASK_SCHEDULER", NOBODY)
-    done = place.pipeline(["--dataset", "demo"], step="features", exit_code=1)
+    arguments = ["--dataset", "demo", "--engine", "dask"]
+    done = place.pipeline(arguments, step="features", exit_code=1)
     assert f"no Dask scheduler can be reached at {NOBODY}" in done.stderr
     found = json.loads(place.cli("doctor", "--json", exit_code=1).stdout)
     assert NOBODY in {f["topic"]: f for f in found if f["state"] == "wrong"}["cluster"]["text"]

@@ -184,7 +184,8 @@ def test_a_bundle_for_another_certainty_is_not_registered(main_job: Ran):
 
 def test_mlproject_hands_every_parameter_to_every_entry_point():
     project = yaml.safe_load((PROJECT / "MLproject").read_text())
-    names = {"dataset", "split", "network", "trials", "epochs", "workers", "seed", "config", "set"}
+    names = {"dataset", "split", "network", "trials", "epochs", "minutes", "workers"}
+    names |= {"objective", "engine", "seed", "config", "set"}
     assert set(project["entry_points"]) == {
         *("main", "validate", "features", "baseline", "train", "register", "package")
     }

@@ -202,11 +202,11 @@ def kill_a_worker(process: "subprocess.Popen[bytes]", turn: int) -> int:
 
 
 def test_nothing_is_lost_by_killing_workers_and_the_search_itself(plan: Plan, tmp_path: Path):
-    plan = replace(plan, config=plan.config.override({"search.trials": 12}))
+    plan = replace(plan, config=plan.config.override({"search.trials": 8}))
     n_killed, process = 0, start(plan, tmp_path)
     deadline = time.monotonic() + 400
     # Workers die every few seconds, but for where none gets an epoch further meanwhile.
-    while sum(trial.state in DONE for trial in trials_of(plan)) < 6:
+    while n_killed < 4 or not any(t.state is TrialState.COMPLETE for t in trials_of(plan)):
         before = n_epochs(plan)
         time.sleep(3)
         while n_epochs(plan) == before:
@@ -218,16 +218,15 @@ def test_nothing_is_lost_by_killing_workers_and_the_search_itself(plan: Plan, tm
     process.wait()
     before = [t for t in newest(plan).get_trials() if t.state is TrialState.COMPLETE]
     best_before = min(trial.values[0] for trial in before)
-    assert n_killed >= 3
     process = start(plan, tmp_path)
     assert process.wait(400) == 0
-    ended = ended_ones(plan, 12)
+    ended = ended_ones(plan, 8)
     kept = {trial.number: trial.values for trial in ended}
     assert all(kept[trial.number] == trial.values for trial in before)
     losses = [trial.values[0] for trial in ended if trial.state is TrialState.COMPLETE]
     assert min(losses) <= best_before
     # Each that was cut off has left a trial, with its run, that is over too.
-    assert len(newest(plan).get_trials()) > 12
+    assert len(newest(plan).get_trials()) > 8
 
 
 def test_a_cluster_goes_on_when_a_worker_is_killed(plan: Plan, tmp_path: Path):

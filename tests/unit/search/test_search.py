@@ -408,7 +408,7 @@ def test_a_trial_whose_job_is_gone_goes_on_from_its_state(plan: Plan):
     assert (best.choice.place, best.n_trials, best.config) == (0, 1, plan.config)
     client = MlflowClient(plan.tracking_uri)
     cut_off, again = (client.get_run(t.user_attrs[RUN]) for t in newest(plan).get_trials())
-    assert (cut_off.info.status, again.info.status) == ("FAILED", "FINISHED")
+    assert (cut_off.info.status, again.info.status) == ("KILLED", "FINISHED")
     assert cut_off.data.tags["genre.reason"] == "interrupted"
     # What was measured before is told again, not measured again.
     told = client.get_metric_history(again.info.run_id, "elapsed_s")
