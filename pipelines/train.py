@@ -9,7 +9,8 @@ from genre_mlops.files import alone
 from genre_mlops.fitting import Plan
 from genre_mlops.members import train_members
 from genre_mlops.search import BestTrial, search, shipped_by_another, study_key
-from genre_mlops.search.report import dashboard_command, log_search, log_space
+from genre_mlops.search.report import dashboard_command, log_search, log_space, report_of
+from genre_mlops.search_pictures import search_pictures
 from genre_mlops.shipping import ship
 from pipelines import features, validate
 from pipelines.job import Job, Validated, start
@@ -43,6 +44,8 @@ def run(job: Job, data: Validated) -> tuple[BestTrial, Path]:
         engine = job.engine.with_workers(config.search.workers)
         best = search(plan, engine)
         log_search(plan, best)
+        for name, picture in search_pictures(report_of(plan, best)).items():
+            tracking.log_figure(picture, f"search/{name}.png")
         # Jobs that share a study ship it one after the other.
         with alone(folder / best.study):
             bundle = shipped_by_another(plan, best)

@@ -1,34 +1,155 @@
-"""What a search leaves in the run of its step: space, table of trials, pictures, a note."""
+"""What is known of a search when it is over: its trials as data, a table, a note."""
 
-import logging
 import shlex
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, cast
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
 
-import matplotlib
 import optuna
 import pandas as pd
-from matplotlib import pyplot
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
 from genre_mlops import tracking
 from genre_mlops.config import Config
 from genre_mlops.fitting import Plan
-from genre_mlops.search.attributes import ACCURACY, MEMORY_MB, PLACE, REASON, RUN, SECONDS
+from genre_mlops.search.attributes import (
+    ACCURACY,
+    LOSS_ERROR,
+    MEMORY_MB,
+    PLACE,
+    REASON,
+    RUN,
+    SECONDS,
+)
 from genre_mlops.search.budget import Budget
 from genre_mlops.search.space import space_rows
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
     from genre_mlops.search import BestTrial
 
-_WIDTH, _HEIGHT = 9.0, 5.0
 # Of fewer it would say that all settings are alike.
 _LEAST_FOR_IMPORTANCE = 10
+
+
+@dataclass(frozen=True)
+class SeenTrial:
+    """A trial that ended.
+
+    Attributes
+    ----------
+    place : int
+        By which people know it.
+    loss, size : float or None
+        Validation loss and, with two objectives, multiply-adds; None where it was pruned.
+    loss_error : float
+        Standard error of the loss, 0 where there is none.
+    curve : dict of int to float
+        Epoch -> validation loss.
+    params : dict
+        What it tried.
+    """
+
+    place: int
+    loss: float | None
+    size: float | None
+    loss_error: float
+    curve: dict[int, float]
+    params: dict[str, object]
+
+
+@dataclass(frozen=True)
+class SearchReport:
+    """A search that is over.
+
+    Attributes
+    ----------
+    trials : list of SeenTrial
+        By their places.
+    taken : int
+        The place of the one that was chosen.
+    n_objectives : int
+        1, or 2 with size.
+    importance : dict of str to float
+        Setting -> its share in what makes the loss low; empty for too few trials.
+    kind : str
+        Said of losses, such as ``"synthetic "``.
+    title : str
+        Of pictures.
+    """
+
+    trials: list[SeenTrial]
+    taken: int
+    n_objectives: int
+    importance: dict[str, float]
+    kind: str
+    title: str
+
+    @cached_property
+    def complete(self) -> list[SeenTrial]:
+        """Those that ran to their end."""
+        return [trial for trial in self.trials if trial.loss is not None]
+
+    @cached_property
+    def varied(self) -> list[str]:
+        """The settings of which more than one value was tried."""
+        names = self.trials[0].params
+        return [name for name in names if len({trial.params[name] for trial in self.trials}) > 1]
+
+    @cached_property
+    def loss_limit(self) -> float:
+        """The least loss and one standard error of it."""
+        best = min(self.complete, key=lambda trial: trial.loss or 0.0)
+        return (best.loss or 0.0) + best.loss_error
+
+    @property
+    def loss_name(self) -> str:
+        """What an axis says."""
+        return f"{self.kind}validation loss"
+
+
+def report_of(plan: Plan, best: "BestTrial") -> SearchReport:
+    """Return what is known of a search."""
+    budget = Budget(plan, best.study)
+    kind = "synthetic " if plan.synthetic else ""
+    trials = []
+    for trial in sorted(budget.ended(), key=lambda trial: trial.user_attrs[PLACE]):
+        complete, told = trial.state is TrialState.COMPLETE, trial.user_attrs
+        sizes = trial.values[1:] if complete else []
+        trials.append(
+            SeenTrial(
+                place=told[PLACE],
+                loss=trial.values[0] if complete else None,
+                size=sizes[0] if sizes else None,
+                loss_error=told.get(LOSS_ERROR, 0.0),
+                curve=trial.intermediate_values,
+                params=trial.params,
+            )
+        )
+    return SearchReport(
+        trials=trials,
+        taken=best.choice.place,
+        n_objectives=len(budget.study.directions),
+        importance=importances(budget.study),
+        kind=kind,
+        title=f"{kind}search {best.study}".capitalize(),
+    )
+
+
+def importances(study: optuna.Study) -> dict[str, float]:
+    """Return each setting's share in what makes the loss low; empty for too few trials.
+
+    References
+    ----------
+    S. Watanabe, A. Bansal, F. Hutter, PED-ANOVA: efficiently quantifying hyperparameter importance
+    in arbitrary subspaces, IJCAI 2023.
+    """
+    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    if len(complete) < _LEAST_FOR_IMPORTANCE:
+        return {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return optuna.importance.get_param_importances(study, target=lambda trial: trial.values[0])
 
 
 def dashboard_command(plan: Plan) -> str:
@@ -41,36 +162,27 @@ def dashboard_command(plan: Plan) -> str:
 def log_space(config: Config) -> None:
     """Store what is searched as a table of the open run."""
     rows = space_rows(config)
-    tracking.log_table(
-        pd.DataFrame(
-            {
-                "setting": [row.key for row in rows],
-                "first trial": [str(row.first) for row in rows],
-                "tried": [row.tried for row in rows],
-                "not searched": [row.left_out for row in rows],
-            }
-        ),
-        "search/space.json",
-    )
+    columns = {
+        "setting": [row.key for row in rows],
+        "first trial": [str(row.first) for row in rows],
+        "tried": [row.tried for row in rows],
+        "not searched": [row.left_out for row in rows],
+    }
+    tracking.log_table(pd.DataFrame(columns), "search/space.json")
 
 
 def log_search(plan: Plan, best: "BestTrial") -> None:
-    """Store what came of a search in the open run, and mark the best trial's run."""
-    budget = Budget(plan, best.study)
+    """Store figures, table and note of a search in the open run, and mark the best trial's run."""
     tracking.log_best_trial(best.choice.place, best.choice.run_id, best.summary())
     tracking.set_tags({"genre.study": best.study, "genre.objective": plan.config.search.objective})
-    tracking.log_table(trial_table(budget.ended()), "search/trials.json")
-    kind = "synthetic " if plan.synthetic else ""
-    for name, picture in search_pictures(budget.study, kind=kind).items():
-        tracking.log_figure(picture, f"search/{name}.png")
-        pyplot.close(picture)
-    tracking.describe(_note(plan, best, kind))
+    tracking.log_table(trial_table(Budget(plan, best.study)), "search/trials.json")
+    tracking.describe(_note(plan, best))
 
 
-def trial_table(trials: list[FrozenTrial]) -> pd.DataFrame:
-    """Lay out ended trials, a row each, in the order of their places."""
-    rows: list[dict[str, Any]] = []
-    for trial in sorted(trials, key=lambda trial: trial.user_attrs[PLACE]):
+def trial_table(budget: Budget) -> pd.DataFrame:
+    """Lay out the trials that ended, a row each, in the order of their places."""
+    rows = []
+    for trial in sorted(budget.ended(), key=lambda trial: trial.user_attrs[PLACE]):
         told = trial.user_attrs
         values = dict(zip(("validation_loss", "multiply_adds"), trial.values or (), strict=False))
         rows.append(
@@ -90,81 +202,8 @@ def trial_table(trials: list[FrozenTrial]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def search_pictures(study: optuna.Study, *, kind: str) -> "dict[str, Figure]":
-    """Draw history, intermediate values, parallel coordinates and importance, where there are any.
-
-    Parameters
-    ----------
-    study : optuna.Study
-        Of one objective, or of two: then the Pareto front, and the others for the loss.
-    kind : str
-        Said of the loss, such as ``"synthetic "``.
-
-    Returns
-    -------
-    dict of str to Figure
-        By name.
-    """
-    from optuna.visualization import matplotlib as draw
-
-    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    loss = f"{kind}validation loss"
-    how: dict[str, Any] = {"target": lambda trial: trial.values[0], "target_name": loss}
-    pictures: dict[str, Figure] = {}
-    with _quiet():
-        pictures["history"] = _finished(draw.plot_optimization_history(study, **how), loss)
-        if len(study.directions) > 1:
-            names = [loss, "multiply-adds of a segment"]
-            axes = draw.plot_pareto_front(study, target_names=names)
-            pictures["pareto_front"] = _finished(axes, names[1])
-        else:
-            axes = draw.plot_intermediate_values(study)
-            axes.set_xlabel("epoch")
-            pictures["intermediate_values"] = _finished(axes, loss)
-        if len(complete) > 1:
-            axes = draw.plot_parallel_coordinate(study, **how)
-            axes.tick_params(axis="x", labelrotation=30)
-            pictures["parallel_coordinate"] = _finished(axes)
-        importance = importances(study)
-        if importance:
-            pictures["importance"] = _importance(importance, loss)
-    return pictures
-
-
-def importances(study: optuna.Study) -> dict[str, float]:
-    """Return each setting's share in what makes the loss low; empty for too few trials.
-
-    References
-    ----------
-    S. Watanabe, A. Bansal, F. Hutter, PED-ANOVA: efficiently quantifying hyperparameter importance
-    in arbitrary subspaces, IJCAI 2023.
-    """
-    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    if len(complete) < _LEAST_FOR_IMPORTANCE:
-        return {}
-    with _quiet():
-        return optuna.importance.get_param_importances(study, target=lambda trial: trial.values[0])
-
-
-def _importance(found: dict[str, float], loss: str) -> "Figure":
-    figure = pyplot.figure()
-    axes = figure.add_subplot()
-    names = list(reversed(found))
-    axes.barh(names, [found[name] for name in names])
-    axes.set(xlabel=f"share in what makes {loss} low (PED-ANOVA)", title="Importance")
-    return _finished(axes)
-
-
-def _finished(axes: "Axes", y_label: str = "") -> "Figure":
-    if y_label:
-        axes.set_ylabel(y_label)
-    figure = cast("Figure", axes.get_figure())
-    figure.set_size_inches(_WIDTH, _HEIGHT)
-    figure.tight_layout()
-    return figure
-
-
-def _note(plan: Plan, best: "BestTrial", kind: str) -> str:
+def _note(plan: Plan, best: "BestTrial") -> str:
+    kind = "synthetic " if plan.synthetic else ""
     flat = plan.config.flat()
     rows = [f"| {key} | {flat[key]} | {value} |" for key, value in best.choice.params.items()]
     return "\n".join(
@@ -181,13 +220,3 @@ def _note(plan: Plan, best: "BestTrial", kind: str) -> str:
             f"The study in a browser: `{dashboard_command(plan)}`",
         ]
     )
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Draw without a screen, and without remarks."""
-    matplotlib.use("Agg")
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield

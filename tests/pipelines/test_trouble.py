@@ -29,7 +29,7 @@ TINY = (
         (["--trails", "3"], "No such option: --trails"),
         (
             ["--objective", "size"],
-            "search.objective: Input should be 'accuracy' or 'accuracy+size'",
+            "search.objective: Input should be 'accuracy' or",
         ),
         (["--minutes", "-1"], "search.minutes: Input should be greater than or equal to 0"),
         (["--engine", "ray"], "engine ray: expected local or dask"),

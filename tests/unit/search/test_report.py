@@ -12,85 +12,130 @@ from pathlib import Path
 
 import optuna
 import pytest
+from matplotlib.figure import Figure
 from optuna.distributions import CategoricalDistribution, FloatDistribution
-from optuna.trial import TrialState, create_trial
+from optuna.trial import create_trial
 from pydantic import SecretStr
 from typer.testing import CliRunner
 
 from genre_mlops.cli import app
 from genre_mlops.fitting import Plan
-from genre_mlops.search.attributes import ACCURACY, PLACE, REASON, RUN, SECONDS
-from genre_mlops.search.report import dashboard_command, importances, search_pictures, trial_table
+from genre_mlops.search import search
+from genre_mlops.search.budget import Budget
+from genre_mlops.search.report import (
+    SearchReport,
+    SeenTrial,
+    dashboard_command,
+    importances,
+    report_of,
+    trial_table,
+)
 from genre_mlops.search.studies import open_study
+from genre_mlops.search_pictures import search_pictures
+from tests.searches import EngineHere
 
 N_TRIALS = 15
 
 
-def study_of(n_objectives: int, n_trials: int = N_TRIALS) -> optuna.Study:
-    study = optuna.create_study(directions=["minimize"] * n_objectives)
-    space = {"network.dropout": FloatDistribution(0.1, 0.5)}
-    space |= {"network.kind": CategoricalDistribution(("cnn1d", "cnn2d"))}
+def report_on(n_objectives: int, n_trials: int = N_TRIALS) -> SearchReport:
+    """A search whose every fourth trial was pruned."""
+    trials = []
     for place in range(n_trials):
         pruned = place % 4 == 3
-        values = [1.0 / (place + 1) + place % 2, 100.0 * place][:n_objectives]
-        told = {PLACE: n_trials - place, RUN: "r", REASON: "why", SECONDS: 2.0, ACCURACY: 0.5}
-        study.add_trial(
-            create_trial(
-                state=TrialState.PRUNED if pruned else TrialState.COMPLETE,
-                values=None if pruned else values,
+        trials.append(
+            SeenTrial(
+                place=place,
+                loss=None if pruned else 1.0 / (place + 1) + place % 2,
+                size=None if pruned or n_objectives == 1 else 1e6 * (1 + place),
+                loss_error=0.1,
+                curve={} if n_objectives > 1 else {1: 2.0, 2: 1.0 + place},
                 params={
                     "network.dropout": 0.1 + 0.02 * place,
                     "network.kind": ("cnn1d", "cnn2d")[place % 2],
+                    "seed": 3,
                 },
-                distributions=space,
-                user_attrs=told,
-                intermediate_values={} if n_objectives > 1 else {1: 2.0, 2: 1.0},
             )
         )
-    return study
-
-
-def test_one_objective_has_four_pictures_that_say_what_they_show():
-    pictures = search_pictures(study_of(1), kind="synthetic ")
-    assert pictures.keys() == {
-        "history",
-        "intermediate_values",
-        "parallel_coordinate",
-        "importance",
-    }
-    for name in ("history", "intermediate_values"):
-        assert pictures[name].axes[0].get_ylabel() == "synthetic validation loss"
-    assert "synthetic validation loss" in pictures["importance"].axes[0].get_xlabel()
-
-
-def test_two_objectives_have_their_front():
-    pictures = search_pictures(study_of(2), kind="")
-    assert "pareto_front" in pictures
-    assert "intermediate_values" not in pictures
-    axes = pictures["pareto_front"].axes[0]
-    assert (axes.get_xlabel(), axes.get_ylabel()) == (
-        "validation loss",
-        "multiply-adds of a segment",
+    importance = {"network.dropout": 0.7, "network.kind": 0.3}
+    return SearchReport(
+        trials, 2 * (n_trials > 2), n_objectives, importance, "synthetic ", "Search"
     )
 
 
-@pytest.mark.parametrize("n_trials", [1, 4])
-def test_few_trials_have_what_can_be_drawn_of_them(n_trials: int):
-    assert "history" in search_pictures(study_of(1, n_trials), kind="")
+def labels(figure: Figure) -> tuple[str, str]:
+    return figure.axes[0].get_xlabel(), figure.axes[0].get_ylabel()
 
 
-def test_importances_are_shares():
-    found = importances(study_of(1))
+def test_one_objective_has_four_pictures_that_say_what_they_show():
+    pictures = search_pictures(report_on(1))
+    assert {name: labels(figure) for name, figure in pictures.items()} == {
+        "history": ("trial", "synthetic validation loss"),
+        "intermediate_values": ("epoch", "synthetic validation loss"),
+        "parallel_coordinate": ("", ""),
+        "importance": ("share in what makes the loss low (PED-ANOVA)", ""),
+    }
+    names = [
+        label.get_text() for label in pictures["parallel_coordinate"].axes[0].get_xticklabels()
+    ]
+    # What all trials share has no axis.
+    assert [name.replace("\n", "") for name in names] == ["network.dropout", "network.kind"]
+    n_lines = len(pictures["intermediate_values"].axes[0].get_lines())
+    assert n_lines == N_TRIALS + sum(place % 4 == 3 for place in range(N_TRIALS))
+
+
+def test_two_objectives_have_their_front():
+    pictures = search_pictures(report_on(2))
+    assert pictures.keys() == {"history", "pareto_front", "parallel_coordinate", "importance"}
+    assert labels(pictures["pareto_front"]) == (
+        "million multiply-adds of a segment",
+        "synthetic validation loss",
+    )
+
+
+@pytest.mark.parametrize("n_trials", [1, 2])
+@pytest.mark.parametrize("n_objectives", [1, 2])
+def test_few_trials_have_what_can_be_drawn_of_them(n_objectives: int, n_trials: int):
+    pictures = search_pictures(report_on(n_objectives, n_trials))
+    assert "history" in pictures
+    assert ("parallel_coordinate" in pictures) == (n_trials > 1)
+
+
+def study_of(n_trials: int) -> optuna.Study:
+    study = optuna.create_study()
+    space = {"network.dropout": FloatDistribution(0.1, 0.5)}
+    space |= {"network.kind": CategoricalDistribution(("cnn1d", "cnn2d"))}
+    for place in range(n_trials):
+        params = {
+            "network.dropout": 0.1 + 0.02 * place,
+            "network.kind": ("cnn1d", "cnn2d")[place % 2],
+        }
+        told = {"params": params, "distributions": space}
+        study.add_trial(create_trial(value=1.0 / (place + 1) + place % 2, **told))
+    return study
+
+
+def test_importances_are_shares_and_of_few_trials_there_are_none():
+    found = importances(study_of(15))
     assert found.keys() == {"network.dropout", "network.kind"}
     assert sum(found.values()) == pytest.approx(1)
-    assert importances(study_of(1, 9)) == {}
+    assert importances(study_of(9)) == {}
 
 
-def test_the_table_has_a_row_for_each_trial_in_the_order_of_places():
-    table = trial_table(study_of(1).get_trials())
-    assert list(table["trial"]) == list(range(1, N_TRIALS + 1))
-    assert set(table["state"]) == {"complete", "pruned"}
-    assert {"validation_loss", "network.dropout", "why", "seconds"} <= set(table.columns)
+def test_a_search_is_reported_by_its_places(plan: Plan, trainings):
+    from genre_mlops.learning.training import TrainingDivergedError
+
+    trainings({2: TrainingDivergedError("no numbers")})
+    best = search(plan, EngineHere())
+    found = report_of(plan, best)
+    assert [trial.place for trial in found.trials] == [0, 1, 2, 3]
+    assert [trial.loss is None for trial in found.trials] == [False, True, False, False]
+    assert found.taken == best.choice.place
+    assert found.title.startswith("Synthetic search key-001")
+    table = trial_table(Budget(plan, best.study))
+    assert list(table["trial"]) == [0, 1, 2, 3]
+    assert list(table["state"]) == ["complete", "pruned", "complete", "complete"]
+    assert table["why"][1] == "no numbers"
+    assert {"validation_loss", "network.dropout", "seconds", "worker_memory_mb"} <= set(table)
 
 
 def test_the_dashboard_command_shows_the_study(plan: Plan):
