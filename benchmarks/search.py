@@ -29,9 +29,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 import pandas as pd
 import soundfile
-from mlflow.tracking import MlflowClient
 
 from benchmarks.cost import versions
+from genre_mlops import tracking
 from genre_mlops.config import Config, FeatureConfig, SplitConfig
 from genre_mlops.console import ProgressBars
 from genre_mlops.datasets.demo import DemoDataset
@@ -81,8 +81,8 @@ def make_plan(keep: Path, n_tracks: int, engine: Engine) -> Plan:
     for n_mels in config.search.searched()["features.n_mels"].edges():
         store = FeatureStore(keep / "features", FeatureConfig(n_mels=int(n_mels)))
         store.build(sources_of(catalog), engine.map)
-    uri = f"sqlite:///{keep / 'mlflow.db'}"
-    client = MlflowClient(uri)
+    tracking.use_tracking_uri(f"sqlite:///{keep / 'mlflow.db'}")
+    client = tracking.client()
     experiment = client.get_experiment_by_name("benchmark")
     number = experiment.experiment_id if experiment else client.create_experiment("benchmark")
     return Plan(
@@ -92,7 +92,7 @@ def make_plan(keep: Path, n_tracks: int, engine: Engine) -> Plan:
         features=keep / "features",
         folder=keep / "studies",
         key="benchmark",
-        tracking_uri=uri,
+        tracking_uri=tracking.tracking_uri(),
         experiment_id=number,
         parent_run_id=client.create_run(number).info.run_id,
         synthetic=True,
@@ -146,7 +146,6 @@ def random(plan: Plan, spent_s: Callable[[], float], cpu_s: float, *, first: boo
 
 def run_one(plan: Plan, cpu_s: float, keep: Path, task: tuple[str, int]) -> str:
     """Run one search to the end of its time, in a process that has done nothing else."""
-    from genre_mlops import tracking
     from genre_mlops.learning import backend
 
     del backend
@@ -219,10 +218,8 @@ def compare(plan: Plan, n_seeds: int, cpu_s: float, keep: Path, engine: Engine) 
 
 def speed_up(plan: Plan, rounds: int, progress: ProgressBars) -> None:
     """Time the same trials by one worker and by two, in turns."""
-    from genre_mlops import tracking
     from genre_mlops.search import search
 
-    tracking.use_tracking_uri(plan.tracking_uri)
     # All drawn at random by their place, none cut short: the same trials in any order.
     same = {"search.trials": N_SPEED_TRIALS, "search.startup_trials": 1_000, "search.pruning": 0}
     took: dict[int, list[float]] = {1: [], 2: []}

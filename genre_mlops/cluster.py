@@ -139,7 +139,9 @@ def _check_workers(client: "Client", address: str, shared: Path | None) -> None:
         # TensorFlow's settings and the standard error are the process's, not a thread's.
         if n_threads != 1:
             unfit[worker] = f"does {n_threads} tasks at a time, start it with --nthreads 1"
-    lines = [f"  {worker}: {why}" for worker, why in sorted(unfit.items()) if why]
+    # One that died while it was asked is not there any more.
+    left = sorted(client.nthreads().keys() & unfit.keys())
+    lines = [f"  {worker}: {unfit[worker]}" for worker in left if unfit[worker]]
     if lines:
         raise GenreError("\n".join([f"workers of {address} that cannot be used:", *lines]))
 
@@ -259,6 +261,7 @@ class ClusterCrew:
         from distributed import KilledWorker, wait
 
         if not self._tasks:
+            _await_a_worker(self._client, self._address, WORKERS_S)
             time.sleep(seconds)
             return []
         try:
@@ -277,10 +280,8 @@ class ClusterCrew:
                 ended.append(Ended(task, died=True))
                 continue
             ended.append(Ended(task, result))
-            if grown:
-                # One without a nanny to start it anew stays as it is.
-                with suppress(ValueError):
-                    self._client.restart_workers([worker], raise_for_error=False)
+            if grown and not self._client.processing().get(worker):
+                _restart(self._client, [worker])
         return ended
 
 
@@ -329,6 +330,12 @@ def _gone(address: str) -> GenreError:
     return GenreError(f"the Dask scheduler at {address} is gone; run the same command to go on")
 
 
+def _restart(client: "Client", workers: list[str]) -> None:
+    # One without a nanny to start it anew stays as it is, and one may have gone meanwhile.
+    with suppress(ValueError, KeyError):
+        client.restart_workers(workers, raise_for_error=False)
+
+
 def _abandon(client: "Client", futures: list["Future"]) -> None:
     """Stop what still runs: no task can be ended, but its worker can; a nanny starts another."""
     ours = {future.key for future in futures}
@@ -337,4 +344,4 @@ def _abandon(client: "Client", futures: list["Future"]) -> None:
         client.cancel(futures)
         if busy:
             _log.info("ending what runs on %d workers of the cluster", len(busy))
-            client.restart_workers(busy, raise_for_error=False)
+            _restart(client, busy)

@@ -208,7 +208,7 @@ def run_all(crew: Crew, function: Callable[[Any], Any], tasks: Iterable[Any]) ->
     """
     left, deaths = list(tasks), Counter[int]()
     while left or crew.n_busy:
-        while left and crew.n_free:
+        while left and crew.n_free > 0:
             crew.start(function, left.pop(0))
         for ended in crew.wait(_LOOK_EVERY_S):
             if not ended.died:

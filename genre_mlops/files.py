@@ -67,7 +67,8 @@ def alone(path: Path) -> Iterator[None]:
     from filelock import FileLock
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_name(f".{path.name}.lock")):
+    # Where files cannot be locked it fails: a kill would leave another kind of lock behind.
+    with FileLock(path.with_name(f".{path.name}.lock"), fallback_to_soft=False):
         yield
 
 

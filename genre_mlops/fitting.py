@@ -11,7 +11,7 @@ from genre_mlops.config import Config, FeatureConfig
 from genre_mlops.domain import RunLog, sequential
 from genre_mlops.errors import DataError
 from genre_mlops.files import alone
-from genre_mlops.processes import is_gone, this_process
+from genre_mlops.processes import JOB_TAG, is_gone, this_process
 from genre_mlops.readings import State
 from genre_mlops.splits import TEST, TRAIN, VALIDATION
 from genre_mlops.store import FeatureStore, Source
@@ -68,6 +68,11 @@ class Plan:
     tags: dict[str, str]
     storage: SecretStr = field(default_factory=lambda: SecretStr(""))
     job: dict[str, str] = field(default_factory=this_process)
+
+    @property
+    def run_tags(self) -> dict[str, str]:
+        """What the runs below this job's say: of their data, and whose they are."""
+        return self.tags | {JOB_TAG: " ".join(self.job.values())}
 
     @property
     def database(self) -> str:

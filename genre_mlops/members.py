@@ -58,7 +58,7 @@ def train_member(task: Task) -> str:
     tracking.use_tracking_uri(plan.tracking_uri)
     kind = "synthetic " if plan.synthetic else ""
     log = tracking.TrialLog(
-        plan.experiment_id, plan.parent_run_id, f"{kind}{path.stem}", plan.tags, step="member"
+        plan.experiment_id, plan.parent_run_id, f"{kind}{path.stem}", plan.run_tags, step="member"
     )
     began, status = time.monotonic(), "FAILED"
     state = path.with_suffix(".npz")

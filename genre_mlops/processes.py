@@ -12,6 +12,8 @@ import psutil
 # Start times follow the wall clock, which may be set while a process runs.
 _CLOCK_SLACK_S = 60.0
 _LOOK_EVERY_S = 1.0
+JOB_TAG = "genre.job"
+"""Of a run that a worker writes: the process it works for, its `this_process` in one line."""
 
 
 def this_process() -> dict[str, str]:

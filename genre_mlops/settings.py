@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -56,10 +57,11 @@ class Settings(BaseSettings):
     @classmethod
     def _database(cls, value: SecretStr) -> SecretStr:
         address = value.get_secret_value()
-        if address and not _DATABASE.match(address):
+        if address and not _is_database(address):
             raise ConfigError(
                 "GENRE_SEARCH_STORAGE: not the address of a database, such as "
-                "postgresql+psycopg://user:password@10.0.0.5/genre or sqlite:////path/search.db"
+                "postgresql+psycopg://user:password@10.0.0.5/genre or sqlite:////path/search.db; "
+                "an @ or / in a password is written %40 or %2F"
             )
         return value
 
@@ -79,3 +81,16 @@ class Settings(BaseSettings):
                 "place by GENRE_WORKSPACE"
             ) from error
         return self.workspace
+
+
+def _is_database(address: str) -> bool:
+    if not _DATABASE.match(address):
+        return False
+    try:
+        parts = urlsplit(address)
+        # What follows a colon is a port, or a password whose host was forgotten.
+        if parts.netloc.count("@") > 1:
+            return False
+        return parts.scheme == "sqlite" or bool(parts.hostname and parts.port != 0)
+    except ValueError:
+        return False

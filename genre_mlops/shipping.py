@@ -47,7 +47,7 @@ def ship(
     networks : sequence of Path
         `.keras` files of the members.
     folder : Path
-        Where the folder `bundle` is made.
+        Where it is made.
     provenance : mapping
         What the bundle says of where it comes from.
 
@@ -80,7 +80,7 @@ def ship(
     )
     catalog = pd.read_parquet(plan.catalog, columns=["sha256", "split"])
     seen = catalog.loc[catalog["split"] != TEST, "sha256"]
-    write_bundle(folder / "bundle", network, info, seen=seen)
+    write_bundle(folder, network, info, seen=seen)
     metrics = {
         "validation_accuracy": accuracy(found, validation.labels),
         "validation_loss": log_loss(found, validation.labels),
@@ -91,4 +91,4 @@ def ship(
     }
     if calibration.accuracy is not None:
         metrics["validation_accuracy_when_sure"] = calibration.accuracy
-    return Shipped(folder / "bundle", metrics, summary(network))
+    return Shipped(folder, metrics, summary(network))

@@ -203,6 +203,10 @@ def run(step: str, line: Callable[[Job], Any], config: Config, *, engine: str = 
     # What cannot work is said before anything is begun.
     source = open_dataset(config.data, root=settings.workspace / "datasets")
     workspace = settings.made_workspace()
+    if settings.search_storage.get_secret_value():
+        from genre_mlops.search.storage import open_storage
+
+        open_storage(settings.search_storage.get_secret_value())
     name = f"{step}: {source.name}" + (" (synthetic music)" if source.synthetic else "")
     with ProgressBars() as progress:
         there = Engine(progress=progress, dask=scheduler, shared=workspace)
@@ -215,7 +219,7 @@ def run(step: str, line: Callable[[Job], Any], config: Config, *, engine: str = 
         finally:
             # Workers that were cut off cannot close their trials' runs themselves.
             stop_workers()
-            tracking.sweep_dead_runs()
+            tracking.sweep_dead_runs(own=True)
 
 
 def _scheduler(engine: str, settings: Settings) -> str:

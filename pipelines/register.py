@@ -10,7 +10,8 @@ from genre_mlops.learning.bundle import read_info
 from genre_mlops.learning.evaluation import judge_bundle, unseen_tests
 from genre_mlops.learning.gate import Verdict, judge
 from genre_mlops.learning.judged import Judged
-from genre_mlops.search import end_study, newest_bundle
+from genre_mlops.processes import this_process
+from genre_mlops.search import end_study, find_study, newest_bundle
 from pipelines import validate
 from pipelines.evidence import log_judged
 from pipelines.job import Job, Validated, start
@@ -30,6 +31,7 @@ def run(job: Job, data: Validated, bundle: Path) -> Registered:
     """Register a bundle; it becomes the champion if there is none or if it is better."""
     name, how = job.config.registry.model, (data.catalog, job.config, job.engine.map)
     with tracking.open_run("register", tags=data.tags):
+        study = find_study(bundle, database_of(job.storage, job.workspace / "studies"))
         # Before anything is registered: a champion that cannot be read is to be mended first.
         rival = registry.find_champion(name)
         ours = judge_bundle(bundle, *how, changed=True)
@@ -47,7 +49,7 @@ def run(job: Job, data: Validated, bundle: Path) -> Registered:
             registry.promote(name, version)
         registry.note_verdict(name, version, verdict)
         # From here on the same command starts a new search; until here it goes on with this one.
-        end_study(bundle, database_of(job.storage, job.workspace / "studies"))
+        end_study(bundle, study, this_process())
     return Registered(name, version, ours, verdict)
 
 

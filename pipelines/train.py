@@ -8,7 +8,7 @@ from genre_mlops.engine import stop_workers
 from genre_mlops.files import alone
 from genre_mlops.fitting import Plan
 from genre_mlops.members import train_members
-from genre_mlops.search import BestTrial, search, shipped_by_another, study_key
+from genre_mlops.search import BestTrial, search, shipped_before, study_key
 from genre_mlops.search.report import dashboard_command, log_search, log_space, report_of
 from genre_mlops.search_pictures import search_pictures
 from genre_mlops.shipping import ship
@@ -48,7 +48,7 @@ def run(job: Job, data: Validated) -> tuple[BestTrial, Path]:
             tracking.log_figure(picture, f"search/{name}.png")
         # Jobs that share a study ship it one after the other.
         with alone(folder / best.study):
-            bundle = shipped_by_another(plan, best)
+            bundle = shipped_before(best)
             if bundle is None:
                 members = train_members(plan, best.config, folder / best.study, engine)
                 bundle = _ship(plan, best, [best.network, *members], data)
@@ -57,7 +57,7 @@ def run(job: Job, data: Validated) -> tuple[BestTrial, Path]:
 
 def _ship(plan: Plan, best: BestTrial, networks: list[Path], data: Validated) -> Path:
     origin = {"dataset": data.source.name, "split_digest": data.digest, **best.provenance()}
-    shipped = ship(plan, best.config, networks, plan.folder / best.study, origin)
+    shipped = ship(plan, best.config, networks, best.bundle, origin)
     tracking.log_metrics(shipped.metrics)
     tracking.log_text(shipped.summary, "network.txt")
     return shipped.folder

@@ -110,7 +110,7 @@ class Config(Section):
         spaces = {f"{_SPACE}{key}": None for key in values if self.search.space.get(key)}
         config = self.override({**spaces, **values})
         for key, tried in config.search.searched().items():
-            if tried is not SEARCH_SPACE.get(key):
+            if tried != SEARCH_SPACE.get(key):
                 config._try(key, tried)
         return config
 

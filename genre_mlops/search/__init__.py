@@ -8,6 +8,7 @@ import logging
 import math
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,17 +16,20 @@ from statistics import mean
 
 from optuna.trial import FrozenTrial, TrialState
 
+from genre_mlops import tracking
 from genre_mlops.config import Config
 from genre_mlops.engine import Engine
 from genre_mlops.errors import GenreError
 from genre_mlops.fitting import Plan
+from genre_mlops.learning.bundle import read_info
 from genre_mlops.processes import repeating
 from genre_mlops.search.attributes import DONE, JOB, MEMORY_MB, PLACE, REASON, SECONDS, TRACKING_S
 from genre_mlops.search.budget import Budget
 from genre_mlops.search.choice import Choice, choose
+from genre_mlops.search.storage import UNREACHABLE
 from genre_mlops.search.studies import (
     end_study,
-    is_finished,
+    find_study,
     network_path,
     newest_bundle,
     note_searched,
@@ -39,9 +43,10 @@ from genre_mlops.wording import counted
 __all__ = [
     "BestTrial",
     "end_study",
+    "find_study",
     "newest_bundle",
     "search",
-    "shipped_by_another",
+    "shipped_before",
     "study_key",
 ]
 _log = logging.getLogger(__name__)
@@ -83,6 +88,11 @@ class BestTrial:
     n_pruned: int
     tracking_share: float
     worker_memory_mb: float
+
+    @property
+    def bundle(self) -> Path:
+        """Where its bundle is made."""
+        return self.network.parent / f"bundle-{self.choice.place:03d}"
 
     @property
     def validation_loss(self) -> float:
@@ -134,7 +144,9 @@ def search(plan: Plan, engine: Engine) -> BestTrial:
     GenreError
         No trial ran to its end; workers die one after the other.
     """
+    tracking.use_tracking_uri(plan.tracking_uri)
     study = open_study(plan)
+    tracking.client().set_tag(plan.parent_run_id, "genre.study", study.study_name)
     budget = Budget(plan, study.study_name)
     limit_s = 60 * plan.config.search.minutes or math.inf
     until_s = time.time() + limit_s - searched_s(study)
@@ -144,17 +156,26 @@ def search(plan: Plan, engine: Engine) -> BestTrial:
     try:
         with repeating(note, _NOTE_EVERY_S):
             _run_all(Task(plan, study.study_name, engine.threads, until_s), engine, told)
+    except UNREACHABLE as error:
+        raise GenreError(
+            "the studies' database has gone away, or refuses to work; run the same command to go "
+            f"on: {str(error).splitlines()[0]}"
+        ) from error
     finally:
-        note()
-        budget.take_back()
+        with suppress(*UNREACHABLE):
+            note()
+            # What this job's end cuts off has killed no worker.
+            budget.take_back(count_deaths=False)
     return _best(budget, plan)
 
 
-def shipped_by_another(plan: Plan, best: BestTrial) -> Path | None:
-    """Return the bundle of a study that another job has shared and registered, if one has."""
-    if not is_finished(Budget(plan, best.study).study):
+def shipped_before(best: BestTrial) -> Path | None:
+    """Return the bundle of a search if it is there: of a job that shared it, or was cut off."""
+    try:
+        made = read_info(best.bundle).provenance
+    except (GenreError, OSError):
         return None
-    return plan.folder / best.study / "bundle"
+    return best.bundle if made.items() >= best.provenance().items() else None
 
 
 def _run_all(task: Task, engine: Engine, told: "_Told") -> None:
@@ -167,11 +188,14 @@ def _run_all(task: Task, engine: Engine, told: "_Told") -> None:
                 looked_s = time.monotonic()
             n_left, running = n_trials - told.tell_new(), budget.running()
             out_of_time = time.time() >= task.until_s and budget.n_filled() > 0
-            if (n_left <= 0 or (out_of_time and not running)) and not crew.n_busy:
+            # What others run is waited for where there is nothing else to choose.
+            enough = n_left <= 0 or (out_of_time and bool(choose(budget.study) or not running))
+            if enough and not crew.n_busy:
                 return
-            # Those that other jobs run are not ours to begin.
-            elsewhere = sum(trial.user_attrs.get(JOB) != task.plan.job for trial in running)
-            n_wanted = 0 if out_of_time else n_left - elsewhere - crew.n_busy
+            # Those that other jobs run are not ours to begin; nor are ours once more.
+            ours = sum(trial.user_attrs.get(JOB) == task.plan.job for trial in running)
+            n_taken = len(running) - ours + max(ours, crew.n_busy)
+            n_wanted = 0 if out_of_time else n_left - n_taken
             for _ in range(min(crew.n_free, n_wanted)):
                 crew.start(run_trial, task)
             n_deaths += sum(ended.died for ended in crew.wait(_LOOK_EVERY_S))

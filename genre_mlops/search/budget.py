@@ -4,9 +4,12 @@ A trial that is cut off leaves its place to a second try with the same parameter
 met exactly, whoever asks for trials, from however many processes, and whichever of them are killed.
 """
 
+import math
+import time
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 
+import numpy as np
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
@@ -22,6 +25,7 @@ from genre_mlops.search.attributes import (
     GIVEN_UP,
     JOB,
     PLACE,
+    REASON,
     RUN,
     WORKER,
 )
@@ -31,6 +35,7 @@ from genre_mlops.search.storage import UNREACHABLE, alone, open_storage
 
 # Workers that die over one trial, none of them an epoch further than the one before.
 _MOST_DEATHS = 3
+_GONE = "its worker is gone"
 
 
 class Budget:
@@ -51,7 +56,7 @@ class Budget:
 
     def __init__(self, plan: Plan, study: str) -> None:
         self._plan = plan
-        self._storage = open_storage(plan.database, lambda study, trial: _end_run(trial))
+        self._storage = open_storage(plan.database)
         self._id = self._storage.get_study_id_from_name(study)
         self.study = optuna.load_study(
             study_name=study, storage=self._storage, pruner=make_pruner(plan.config)
@@ -63,7 +68,7 @@ class Budget:
 
     def ended(self) -> list[FrozenTrial]:
         """Return the trials that fill a place for good."""
-        return [trial for trial in self.trials() if _has_ended(trial)]
+        return [trial for trial in self.trials() if has_ended(trial)]
 
     def running(self) -> list[FrozenTrial]:
         """Return the trials that run now, whoever asked for them."""
@@ -77,11 +82,16 @@ class Budget:
         """Return how many epochs all trials have run, those that were cut off among them."""
         return sum(map(_n_epochs, self.trials()))
 
-    def begin(self) -> optuna.Trial | None:
+    def begin(self, until_s: float = math.inf) -> optuna.Trial | None:
         """Begin the next trial: a second try of one that was cut off, or a new one.
 
         What a new one tries follows from the seed, its place and the trials before it: not from
         which process asks, nor from whether the search was interrupted.
+
+        Parameters
+        ----------
+        until_s : float
+            In seconds since 1970: later, only the first trial is begun.
 
         Returns
         -------
@@ -89,10 +99,11 @@ class Budget:
             Running, with its parameters; None where all places are filled or are being filled.
         """
         config = self._plan.config
-        with alone(self._plan.database):
-            self._take_back()
+        with self._alone():
+            self._take_back(count_deaths=True)
             filled = [*self.ended(), *self.running()]
-            if len(filled) >= config.search.trials:
+            too_late = bool(filled) and time.time() >= until_s
+            if too_late or len(filled) >= config.search.trials:
                 return None
             # One that waits is what Optuna gives first.
             waiting = [trial for trial in self.trials() if trial.state is TrialState.WAITING]
@@ -111,20 +122,29 @@ class Budget:
         with suppress(*UNREACHABLE):
             self._storage.record_heartbeat(self._trial_id(number))
 
-    def take_back(self) -> None:
-        """Let others try what was being tried by processes that are gone."""
-        with alone(self._plan.database):
-            self._take_back()
+    def take_back(self, *, count_deaths: bool = True) -> None:
+        """Let others try what was being tried by processes that are gone.
 
-    def _take_back(self) -> None:
-        # Of other machines, those of which nothing was heard for long.
-        optuna.storages.fail_stale_trials(self.study)
+        Parameters
+        ----------
+        count_deaths : bool
+            Whether a trial may have killed its worker; not where the job has.
+        """
+        with self._alone():
+            self._take_back(count_deaths=count_deaths)
+
+    def _alone(self) -> AbstractContextManager[None]:
+        return alone(self._plan.database, self.study.study_name)
+
+    def _take_back(self, *, count_deaths: bool) -> None:
+        # Of workers on other machines it is known only that nothing was heard for long.
+        silent = {*self._storage._get_stale_trial_ids(self._id)}
         for trial in self.running():
-            if is_gone(trial.user_attrs.get(WORKER, {})):
-                # The trial last: killed before that, this is done once more.
-                _end_run(trial)
-                self._count_death(trial)
-                self.study.tell(trial.number, state=TrialState.FAIL)
+            # Whoever begins a trial holds the lock until it has a worker: without one it was
+            # killed meanwhile.
+            worker = trial.user_attrs.get(WORKER)
+            if worker is None or is_gone(worker) or self._trial_id(trial.number) in silent:
+                self._end(trial, count_death=count_deaths)
         newest = {trial.user_attrs.get(PLACE): trial for trial in self.trials()}
         for place, trial in newest.items():
             cut_off = trial.state is TrialState.FAIL and not trial.user_attrs.get(GIVEN_UP)
@@ -134,6 +154,17 @@ class Budget:
                 # Killed while it was asked for, it has not all of its parameters yet.
                 params = trial.system_attrs.get("fixed_params", {}) | trial.params
                 self.study.enqueue_trial(params, user_attrs=noted)
+
+    def _end(self, trial: FrozenTrial, *, count_death: bool) -> None:
+        # It may have ended a moment ago, before its worker did.
+        with suppress(optuna.exceptions.UpdateFinishedTrialError, ValueError):
+            if count_death:
+                self._count_death(trial)
+            self._storage.set_trial_user_attr(self._trial_id(trial.number), REASON, _GONE)
+            # The trial last: killed before that, this is done once more.
+            if RUN in trial.user_attrs:
+                tracking.kill_run(trial.user_attrs[RUN], _GONE)
+            self.study.tell(trial.number, state=TrialState.FAIL)
 
     def _count_death(self, trial: FrozenTrial) -> None:
         """Note how many workers a trial may have killed; that of a job that ended is not one."""
@@ -148,7 +179,8 @@ class Budget:
         return int(self._storage.get_trial_id_from_study_id_trial_number(self._id, number))
 
 
-def _has_ended(trial: FrozenTrial) -> bool:
+def has_ended(trial: FrozenTrial) -> bool:
+    """Whether a trial fills its place for good."""
     given_up = trial.state is TrialState.FAIL and trial.user_attrs.get(GIVEN_UP)
     return trial.state in DONE or bool(given_up)
 
@@ -162,14 +194,10 @@ def _n_epochs(trial: FrozenTrial) -> int:
     return int(max(trial.last_step or 0, trial.user_attrs.get(EPOCHS, 0)))
 
 
-def _end_run(trial: FrozenTrial) -> None:
-    if RUN in trial.user_attrs:
-        tracking.kill_run(trial.user_attrs[RUN], "its worker is gone")
-
-
 def _sampler(config: Config, place: int) -> optuna.samplers.BaseSampler:
     return optuna.samplers.TPESampler(
-        seed=config.seed + place,
+        # No two of seeds and places that are neighbours draw the same.
+        seed=int(np.random.SeedSequence((config.seed, place)).generate_state(1)[0]),
         n_startup_trials=config.search.startup_trials,
         multivariate=True,
     )

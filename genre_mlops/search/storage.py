@@ -1,7 +1,8 @@
 """Where studies are kept: SQLite on one machine, PostgreSQL for a team."""
 
 import warnings
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,22 +18,20 @@ _PATIENCE_S = 120
 # A running trial says so this often; one that has not for so long is given up.
 HEARTBEAT_S, GRACE_S = 15, 90
 # Of PostgreSQL's advisory locks, ours: any number, but the same for all.
-_LOCK = 0x67656E7265
+_LOCK = 0x67656E72
+# A lock whose holder has lost its power or its network is free within half a minute.
+_SERVER_OPTIONS = "-c tcp_keepalives_idle=15 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"
 UNREACHABLE = (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError)
 """What is raised where the database cannot be used."""
-Abandoned = Callable[[optuna.Study, optuna.trial.FrozenTrial], None]
 
 
-def open_storage(address: str, abandoned: Abandoned | None = None) -> RDBStorage:
+def open_storage(address: str) -> RDBStorage:
     """Open the database of the studies; its tables are made where they are missing.
 
     Parameters
     ----------
     address : str
         SQLAlchemy's: `sqlite:///path` or `postgresql+psycopg://user:password@host/name`.
-    abandoned : callable, optional
-        Told of each running trial that has given no sign of life and was ended for that, by
-        `optuna.storages.fail_stale_trials`.
 
     Raises
     ------
@@ -48,7 +47,6 @@ def open_storage(address: str, abandoned: Abandoned | None = None) -> RDBStorage
                 engine_kwargs=_engine_settings(address),
                 heartbeat_interval=HEARTBEAT_S,
                 grace_period=GRACE_S,
-                heartbeat_stale_trial_callback=abandoned,
             )
     except UNREACHABLE as error:
         where = sqlalchemy.make_url(address).render_as_string(hide_password=True)
@@ -68,19 +66,22 @@ def open_storage(address: str, abandoned: Abandoned | None = None) -> RDBStorage
 
 
 @contextmanager
-def alone(address: str) -> Iterator[None]:
-    """Keep all other processes that use the same database out of this block.
+def alone(address: str, study: str = "") -> Iterator[None]:
+    """Keep all other processes out of blocks for the same database and study.
 
     The lock goes with the process that holds it: a kill leaves none behind. It is not for blocks
     inside of each other.
     """
     if _is_file(address):
-        with files.alone(Path(sqlalchemy.make_url(address).database or "")):
+        path = Path(sqlalchemy.make_url(address).database or "")
+        with files.alone(path.with_name(f"{path.name}{study and '.'}{study}")):
             yield
         return
-    engine = sqlalchemy.create_engine(address, poolclass=sqlalchemy.NullPool)
+    settings = {"connect_args": {"options": _SERVER_OPTIONS}}
+    engine = sqlalchemy.create_engine(address, poolclass=sqlalchemy.NullPool, **settings)
     with engine.begin() as connection:
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
+        number = zlib.crc32(study.encode()) - 2**31
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK}, {number})")
         yield
 
 

@@ -9,6 +9,7 @@ import hashlib
 import json
 import time
 import uuid
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +19,12 @@ import optuna
 from optuna.trial import TrialState
 
 import genre_mlops
+from genre_mlops import files
 from genre_mlops.config import Config
 from genre_mlops.errors import GenreError
 from genre_mlops.fitting import Plan
-from genre_mlops.search.attributes import DONE, FINISHED, PLACE, SEARCHED, WORKSPACE
+from genre_mlops.search.attributes import FINISHED, PLACE, SEARCHED, WORKSPACE
+from genre_mlops.search.budget import has_ended
 from genre_mlops.search.space import search_space
 from genre_mlops.search.storage import UNREACHABLE, alone, open_storage
 
@@ -30,6 +33,8 @@ _TRAINING_MODULES = (
     *(f"learning/{name}.py" for name in ("augment", "batches", "learner", "metrics", "networks")),
     *("learning/training.py", "logmel.py", "segments.py"),
 )
+# A job that searches notes it more often.
+_LATELY_S = 60.0
 # Settings that do not decide what a trial finds.
 _APART = {"data", "quality", "split", "evaluation", "baseline", "registry"}
 _APART_OF_SEARCH = ("trials", "minutes", "workers", "space")
@@ -107,29 +112,52 @@ def _state(study: optuna.Study) -> StudyState:
     return StudyState(
         name=study.study_name,
         begun=min(times).isoformat(" ", "seconds") if times else "",
-        n_ended=sum(trial.state in DONE for trial in trials),
+        n_ended=sum(map(has_ended, trials)),
         n_running=sum(trial.state is TrialState.RUNNING for trial in trials),
         best=min(losses, default=None),
-        finished=is_finished(study),
+        finished=bool(study.user_attrs.get(FINISHED)),
     )
 
 
-def is_finished(study: optuna.Study) -> bool:
-    """Whether a job has registered what the study found, also another than this one."""
-    return bool(study.user_attrs.get(FINISHED))
+def find_study(bundle: Path, database: str) -> optuna.Study:
+    """Load the study that a bundle comes from.
+
+    Raises
+    ------
+    GenreError
+        It is not in this database.
+    """
+    try:
+        return optuna.load_study(study_name=bundle.parent.name, storage=open_storage(database))
+    except KeyError as error:
+        raise GenreError(
+            f"study {bundle.parent.name} is not in the studies' database: name the one that its "
+            "search had by GENRE_SEARCH_STORAGE"
+        ) from error
 
 
-def end_study(bundle: Path, database: str) -> None:
+def end_study(bundle: Path, study: optuna.Study, job: Mapping[str, str]) -> None:
     """Mark the search that made a bundle as over, and drop its trials' networks.
 
-    The next search with the same digest starts anew.
+    The next search with the same digest starts anew. While another job than this one searches, the
+    study stays open.
     """
     folder = bundle.parent
-    study = optuna.load_study(study_name=folder.name, storage=open_storage(database))
-    study.set_user_attr(FINISHED, True)
-    for pattern in ("trial-*.keras", "member-*.keras", ".*.keras", "*.npz"):
-        for path in folder.glob(pattern):
-            path.unlink()
+    with files.alone(folder):
+        if _is_searched(study, "-".join(job.values())):
+            return
+        study.set_user_attr(FINISHED, True)
+        for pattern in ("trial-*.keras", "member-*.keras", ".*.keras", "*.npz"):
+            for path in folder.glob(pattern):
+                path.unlink()
+
+
+def _is_searched(study: optuna.Study, own: str) -> bool:
+    """Whether another job has said lately that it searches."""
+    notes = {k: v for k, v in study.user_attrs.items() if k.startswith(SEARCHED)}
+    notes.pop(f"{SEARCHED}{own}", None)
+    lately = any(time.time() - until_s < _LATELY_S for _, until_s in notes.values())
+    return lately and bool(study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
 
 
 def newest_bundle(folder: Path, config: Config, split_digest: str) -> Path:
@@ -140,13 +168,13 @@ def newest_bundle(folder: Path, config: Config, split_digest: str) -> Path:
     GenreError
         There is none.
     """
-    bundles = [*folder.glob(f"{study_key(config, split_digest)}-*/bundle")]
+    bundles = [*folder.glob(f"{study_key(config, split_digest)}-*/bundle-*")]
     if not bundles:
         raise GenreError(
             "nothing to register: no search with this data and config has ended; run the train "
             "entry point with the same parameters first"
         )
-    return max(bundles, key=lambda bundle: _number(bundle.parent.name))
+    return max(bundles, key=lambda path: (_number(path.parent.name), path.stat().st_mtime))
 
 
 def network_path(plan: Plan, study: str, place: int) -> Path:
@@ -178,13 +206,14 @@ def _create_study(plan: Plan, name: str, storage: optuna.storages.RDBStorage) ->
     )
     if n_objectives > 1:
         study.set_metric_names(["validation loss", "multiply-adds"])
-    token, file = uuid.uuid4().hex, plan.folder / name / WORKSPACE
-    file.parent.mkdir(exist_ok=True)
-    file.write_text(token)
-    study.set_user_attr(WORKSPACE, token)
     flat = plan.config.flat()
     as_it_is = {key: flat[key] for key in search_space(plan.config)}
     study.enqueue_trial(as_it_is, user_attrs={PLACE: 0})
+    token, file = uuid.uuid4().hex, plan.folder / name / WORKSPACE
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(token)
+    # Last: without it nobody takes the study up.
+    study.set_user_attr(WORKSPACE, token)
     return study
 
 

@@ -42,8 +42,8 @@ class Task:
     threads : int
         For TensorFlow; 0 leaves it the choice.
     until_s : float
-        In seconds since 1970: no trial is begun later, and those that run end with their best
-        epoch.
+        In seconds since 1970: later no trial is begun but the first, and those that run end with
+        their best epoch.
     """
 
     plan: Plan
@@ -72,9 +72,7 @@ def run_trial(task: Task) -> bool:
     """
     tracking.use_tracking_uri(task.plan.tracking_uri)
     budget = Budget(task.plan, task.study)
-    # There is time for the first one, however little.
-    in_time = time.time() < task.until_s or not budget.n_filled()
-    trial = budget.begin() if in_time else None
+    trial = budget.begin(task.until_s)
     if trial is None:
         return False
     with repeating(partial(budget.record_heartbeat, trial.number), HEARTBEAT_S):
@@ -85,7 +83,7 @@ def run_trial(task: Task) -> bool:
 def _run(task: Task, trial: optuna.Trial) -> None:
     plan, place = task.plan, trial.user_attrs[PLACE]
     kind = "synthetic " if plan.synthetic else ""
-    tags = {**plan.tags, "genre.trial_number": str(trial.number)}
+    tags = plan.run_tags | {"genre.trial_number": str(trial.number)}
     name = f"{kind}trial {place:03d}"
     log = tracking.TrialLog(plan.experiment_id, plan.parent_run_id, name, tags)
     began, ended = time.monotonic(), _Ended(TrialState.FAIL, "interrupted")

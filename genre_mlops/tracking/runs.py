@@ -14,10 +14,12 @@ from urllib.request import url2pathname
 import mlflow
 from mlflow.data.pandas_dataset import from_pandas
 from mlflow.entities import RunStatus
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME
 
-from genre_mlops.processes import is_gone, this_process
+from genre_mlops.processes import JOB_TAG, is_gone, this_process
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,8 +73,15 @@ def open_run(
     mlflow.end_run()
 
 
-def dead_runs() -> list[str]:
-    """Return the ids of the RUNNING runs of this machine whose process is gone."""
+def dead_runs(*, own: bool = False) -> list[str]:
+    """Return the ids of the RUNNING runs of this machine whose process is gone.
+
+    Parameters
+    ----------
+    own : bool
+        Those too, on any machine, that workers write for this process.
+    """
+    ours = " ".join(this_process().values()) if own else None
     client = MlflowClient()
     experiments = [e.experiment_id for e in client.search_experiments()]
     found: list[str] = []
@@ -81,26 +90,32 @@ def dead_runs() -> list[str]:
         page = client.search_runs(
             experiments, "attributes.status = 'RUNNING'", max_results=1_000, page_token=token
         )
-        found += [run.info.run_id for run in page if _is_dead(run)]
+        found += [
+            run.info.run_id
+            for run in page
+            if _is_dead(run) or (own and run.data.tags.get(JOB_TAG) == ours)
+        ]
         token = page.token
         if not token:
             return found
 
 
-def sweep_dead_runs() -> None:
+def sweep_dead_runs(*, own: bool = False) -> None:
     """End the runs that `dead_runs` names."""
-    for run_id in dead_runs():
+    for run_id in dead_runs(own=own):
         kill_run(run_id, "its process is gone")
 
 
 def kill_run(run_id: str, reason: str) -> None:
-    """End a run that is still RUNNING as KILLED, and say why."""
+    """End a run as KILLED, and say why; one that is not there any more is no matter."""
     client = MlflowClient()
-    if client.get_run(run_id).info.status != RunStatus.to_string(RunStatus.RUNNING):
-        return
-    client.set_tag(run_id, f"{TAG}state", "killed")
-    client.set_tag(run_id, f"{TAG}reason", reason)
-    client.set_terminated(run_id, RunStatus.to_string(RunStatus.KILLED))
+    try:
+        client.set_tag(run_id, f"{TAG}state", "killed")
+        client.set_tag(run_id, f"{TAG}reason", reason)
+        client.set_terminated(run_id, RunStatus.to_string(RunStatus.KILLED))
+    except MlflowException as error:
+        if error.error_code != ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
+            raise
 
 
 def log_params(values: Mapping[str, object], *, prefix: str = "") -> None:

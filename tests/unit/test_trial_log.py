@@ -1,6 +1,5 @@
 """Runs of trials, written from any process, in batches."""
 
-import time
 from pathlib import Path
 
 import pytest
@@ -8,6 +7,7 @@ from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
 from genre_mlops import tracking
+from genre_mlops.processes import this_process
 from genre_mlops.tracking import trials
 
 
@@ -56,17 +56,14 @@ def test_what_is_measured_is_written_in_batches_and_whole_at_the_end(
     assert run.data.metrics["tracking_s"] >= spent_s
 
 
-def test_a_run_is_killed_once_and_one_that_has_ended_stays_as_it_is(
+def test_a_run_is_killed_also_one_that_had_ended_before_its_trial_was_told(
     client: MlflowClient, log: tracking.TrialLog
 ):
+    log.close("FINISHED", tags={})
     tracking.kill_run(log.run_id, "its worker is gone")
     run = run_of(client, log)
     assert (run.info.status, run.data.tags["genre.reason"]) == ("KILLED", "its worker is gone")
-    ended = run.info.end_time
-    time.sleep(0.01)
-    tracking.kill_run(log.run_id, "another reason")
-    run = run_of(client, log)
-    assert (run.info.end_time, run.data.tags["genre.reason"]) == (ended, "its worker is gone")
+    tracking.kill_run("0" * 32, "it was never there")
 
 
 def test_runs_of_processes_that_are_gone_are_ended_with_the_reason(
@@ -78,3 +75,14 @@ def test_runs_of_processes_that_are_gone_are_ended_with_the_reason(
     tracking.sweep_dead_runs()
     run = run_of(client, log)
     assert (run.info.status, run.data.tags["genre.reason"]) == ("KILLED", "its process is gone")
+
+
+def test_what_workers_anywhere_write_for_this_process_ends_with_it(
+    client: MlflowClient, log: tracking.TrialLog
+):
+    client.set_tag(log.run_id, "genre.host", "elsewhere")
+    client.set_tag(log.run_id, "genre.job", " ".join(this_process().values()))
+    tracking.sweep_dead_runs()
+    assert run_of(client, log).info.status == "RUNNING"
+    tracking.sweep_dead_runs(own=True)
+    assert run_of(client, log).info.status == "KILLED"

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from mlflow.tracking import MlflowClient
 
+from genre_mlops import tracking
 from genre_mlops.fitting import Plan
 from tests.searches import SPACE, Trainings, only
 
@@ -29,6 +30,7 @@ def plan(music: Plan, tmp_path: Path) -> Plan:
 
 def fresh(plan: Plan, folder: Path) -> Plan:
     """Return a plan with another place for its studies and another experiment."""
+    tracking.use_tracking_uri(plan.tracking_uri)
     experiment = MlflowClient(plan.tracking_uri).create_experiment(str(folder))
     return replace(plan, folder=folder, experiment_id=experiment)
 

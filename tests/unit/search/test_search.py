@@ -1,6 +1,7 @@
 """Searches: that none is lost, that budgets hold, and that processes do not collide."""
 
 import multiprocessing
+import os
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -10,23 +11,25 @@ import pytest
 from mlflow.tracking import MlflowClient
 from optuna.trial import TrialState
 
+from genre_mlops import tracking
 from genre_mlops.config import Config
 from genre_mlops.errors import GenreError
 from genre_mlops.fitting import Plan
+from genre_mlops.learning.bundle import BundleInfo, write_info
 from genre_mlops.learning.checkpoints import Checkpoint
 from genre_mlops.processes import this_process
 from genre_mlops.search import (
     end_study,
+    find_study,
     newest_bundle,
     search,
-    shipped_by_another,
+    shipped_before,
     studies,
     study_key,
 )
 from genre_mlops.search.attributes import (
     ACCURACY,
     DEATHS,
-    FINISHED,
     JOB,
     PLACE,
     RUN,
@@ -90,8 +93,13 @@ def test_the_newest_bundle_is_of_the_highest_number(tmp_path: Path):
     with pytest.raises(GenreError, match="nothing to register: no search"):
         newest_bundle(tmp_path, Config(), "data")
     for number in (998, 1000, 999):
-        (tmp_path / f"{study_key(Config(), 'data')}-{number:03d}" / "bundle").mkdir(parents=True)
-    assert newest_bundle(tmp_path, Config(), "data").parent.name.endswith("-1000")
+        (tmp_path / f"{study_key(Config(), 'data')}-{number:03d}" / "bundle-003").mkdir(
+            parents=True
+        )
+    newest = tmp_path / f"{study_key(Config(), 'data')}-1000" / "bundle-001"
+    newest.mkdir()
+    os.utime(newest.with_name("bundle-003"), (1, 1))
+    assert newest_bundle(tmp_path, Config(), "data") == newest
 
 
 def test_a_database_that_cannot_be_used_is_said_without_its_password(tmp_path: Path):
@@ -255,14 +263,88 @@ def test_a_study_is_shared_until_it_has_ended(plan: Plan, tmp_path: Path):
     assert open_study(plan).study_name == "key-001"
     assert open_study(plan).study_name == "key-001"
     folder = plan.folder / "key-001"
-    (folder / "bundle").mkdir(parents=True)
+    bundle = folder / "bundle-000"
+    bundle.mkdir(parents=True)
     for name in ("trial-000.keras", "member-001.keras", "member-002.npz", "001.npz"):
         (folder / name).touch()
-        (folder / "bundle" / name).touch()
-    end_study(folder / "bundle", plan.database)
-    assert sorted(path.name for path in folder.iterdir()) == ["bundle", WORKSPACE]
-    assert len([*(folder / "bundle").iterdir()]) == 4
+        (bundle / name).touch()
+    study = find_study(bundle, plan.database)
+    # While another job is at it, it stays open, and its trials keep their files.
+    other = Budget(replace(plan, job=GONE), "key-001")
+    running = other.begin()
+    assert running
+    note_searched(study, "-".join(GONE.values()), time.time() - 9)
+    end_study(bundle, study, plan.job)
+    assert (folder / "001.npz").exists()
+    assert open_study(plan).study_name == "key-001"
+    other.study.tell(running, 0.5)
+    end_study(bundle, find_study(bundle, plan.database), plan.job)
+    assert sorted(path.name for path in folder.iterdir()) == ["bundle-000", WORKSPACE]
+    assert len([*bundle.iterdir()]) == 4
     assert open_study(plan).study_name == "key-002"
+    with pytest.raises(GenreError, match="not in the studies' database: name the one that its"):
+        find_study(folder.with_name("other-001") / "bundle-000", plan.database)
+
+
+def test_a_trial_whose_worker_was_killed_while_it_asked_holds_up_nobody(plan: Plan, monkeypatch):
+    budget = Budget(plan, open_study(plan).study_name)
+    first = budget.begin()
+    assert first
+
+    def killed(*asked: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("genre_mlops.search.budget.this_process", killed)
+        with pytest.raises(KeyboardInterrupt):
+            budget.begin()
+    budget.study.ask()
+    begun = [budget.begin() for _ in range(4)]
+    assert [trial.user_attrs[PLACE] for trial in begun if trial] == [1, 2, 3]
+    assert len(budget.running()) == 4
+
+
+def test_what_ends_with_the_job_has_killed_nobody(plan: Plan):
+    budget = Budget(plan, open_study(plan).study_name)
+    for _ in range(5):
+        trial = budget.begin()
+        assert trial
+        assert trial.user_attrs[PLACE] == 0
+        trial.set_user_attr(WORKER, GONE)
+        budget.take_back(count_deaths=False)
+
+
+def test_a_run_that_is_not_there_any_more_is_no_matter(plan: Plan):
+    tracking.use_tracking_uri(plan.tracking_uri)
+    budget = Budget(plan, open_study(plan).study_name)
+    trial = budget.begin()
+    assert trial
+    trial.set_user_attr(RUN, "0" * 32)
+    trial.set_user_attr(WORKER, GONE)
+    budget.take_back()
+    assert budget.running() == []
+
+
+def test_one_that_ends_while_it_is_taken_back_stays_as_it_ended(plan: Plan, monkeypatch):
+    budget = Budget(plan, open_study(plan).study_name)
+    trial = budget.begin()
+    assert trial
+    trial.set_user_attr(WORKER, GONE)
+    seen = budget.running()
+    budget.study.tell(trial, 0.5)
+    monkeypatch.setattr(budget, "running", lambda: seen)
+    budget.take_back()
+    assert [ended.state for ended in budget.ended()] == [TrialState.COMPLETE]
+
+
+def test_neighbouring_seeds_do_not_draw_the_same(plan: Plan):
+    drawn = []
+    for seed in (0, 1):
+        config = plan.config.override({"seed": seed})
+        other = replace(plan, config=config, key=f"seed{seed}")
+        budget = Budget(other, open_study(other).study_name)
+        drawn += [trial.params["network.dropout"] for trial in iter(budget.begin, None)][1:]
+    assert len(set(drawn)) == 6
 
 
 def test_networks_of_another_workspace_are_not_counted_on(plan: Plan, tmp_path: Path):
@@ -299,12 +381,24 @@ def test_jobs_that_share_a_study_share_its_trials(plan: Plan, tried, trainings):
     assert len(newest(plan).get_trials()) == 4
 
 
-def test_what_another_job_has_registered_is_not_shipped_again(plan: Plan, trainings):
+def test_what_another_job_has_shipped_is_not_shipped_again(plan: Plan, trainings):
     trainings()
     best = search(plan, EngineHere())
-    assert shipped_by_another(plan, best) is None
-    newest(plan).set_user_attr(FINISHED, True)
-    assert shipped_by_another(plan, best) == plan.folder / best.study / "bundle"
+    assert shipped_before(best) is None
+    best.bundle.mkdir()
+    info = BundleInfo(
+        genres=plan.genres,
+        features=plan.config.features,
+        segment_frames=32,
+        synthetic=True,
+        temperature=1.0,
+        sure_above=0.5,
+        provenance={**best.provenance(), "members": 1},
+    )
+    write_info(best.bundle, info)
+    assert shipped_before(best) == best.bundle
+    surer = best.config.override({"evaluation.sure_accuracy": 0.8})
+    assert shipped_before(replace(best, config=surer)) is None
 
 
 def test_the_time_budget_ends_trials_with_what_they_have(plan: Plan, trainings, monkeypatch):
