@@ -1,6 +1,5 @@
 """One network for one config, in any process: what a trial of the search and a member share."""
 
-import gc
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -157,7 +156,7 @@ def fit(
             raise SystemExit("the job that asked for this training is gone")
         report(epoch, loss)
 
-    gc.collect()
+    # Collects garbage too.
     keras.backend.clear_session()
     be_deterministic(config.seed, threads)
     training, validation = (plan.tracks(split, config.features) for split in (TRAIN, VALIDATION))

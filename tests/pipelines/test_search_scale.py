@@ -26,7 +26,7 @@ from genre_mlops.domain import ITEM, RESULT, Mapper
 from genre_mlops.engine import Engine
 from genre_mlops.fitting import Plan, sources_of
 from genre_mlops.search import search
-from genre_mlops.search.attributes import DONE, PLACE, RUN, WORKER
+from genre_mlops.search.attributes import DONE, JOB, PLACE, RUN, WORKER
 from genre_mlops.store import FeatureStore
 from tests import postgres
 from tests.clusters import scheduler, worker
@@ -40,6 +40,7 @@ STATUS = {TrialState.COMPLETE: "FINISHED", TrialState.PRUNED: "KILLED", TrialSta
 # Trainings of a second, some of them pruned after the second of six epochs.
 SHORT = {
     "network.kind": "cnn1d",
+    "network.cnn1d.n_blocks": 1,
     "training.epochs": 6,
     "search.trials": 40,
     "search.startup_trials": 8,
@@ -121,22 +122,15 @@ def test_two_workers_on_sqlite(plan: Plan):
     assert best.network.is_file()
 
 
-def test_four_workers_on_postgresql(plan: Plan, database: str):
-    tracking.use_tracking_uri(plan.tracking_uri)
-    plan = replace(plan, storage=SecretStr(database))
-    best = search(plan, Engine(4))
-    assert len(ended_ones(plan, 40)) == best.n_trials == 40
-    assert len(newest(plan).get_trials()) == len(runs_of(plan)) == 40
-
-
 def test_the_same_seed_and_one_worker_give_the_same_trials_bit_for_bit(music: Plan, tmp_path: Path):
     tracking.use_tracking_uri(music.tracking_uri)
     found = []
     for name in "ab":
         plan = fresh(music, tmp_path / name)
-        plan = replace(plan, config=plan.config.override({"search.trials": 8}))
+        few = {"search.trials": 5, "search.startup_trials": 2}
+        plan = replace(plan, config=plan.config.override(few))
         best = search(plan, Engine(1))
-        trials = sorted(ended_ones(plan, 8), key=lambda trial: trial.user_attrs[PLACE])
+        trials = sorted(ended_ones(plan, 5), key=lambda trial: trial.user_attrs[PLACE])
         told = [(t.state, t.params, t.values, t.intermediate_values) for t in trials]
         found.append((told, best.choice.place, weights_of(best.network)))
     assert found[0] == found[1]
@@ -177,6 +171,18 @@ def start(plan: Plan, folder: Path) -> "subprocess.Popen[bytes]":
     )
 
 
+def test_two_jobs_of_two_workers_each_share_a_study_on_postgresql(
+    plan: Plan, database: str, tmp_path: Path
+):
+    plan = replace(plan, storage=SecretStr(database))
+    jobs = [start(plan, tmp_path) for _ in range(2)]
+    assert [job.wait(500) for job in jobs] == [0, 0]
+    ended = ended_ones(plan, 40)
+    assert len(newest(plan).get_trials()) == len(runs_of(plan)) == 40
+    assert {trial.user_attrs[JOB]["pid"] for trial in ended} == {str(job.pid) for job in jobs}
+    assert len({trial.user_attrs[WORKER]["pid"] for trial in ended}) >= 4
+
+
 def trials_of(plan: Plan) -> list[FrozenTrial]:
     """Return the trials of a study that another process may just be beginning."""
     try:
@@ -202,11 +208,11 @@ def kill_a_worker(process: "subprocess.Popen[bytes]", turn: int) -> int:
 
 
 def test_nothing_is_lost_by_killing_workers_and_the_search_itself(plan: Plan, tmp_path: Path):
-    plan = replace(plan, config=plan.config.override({"search.trials": 8}))
+    plan = replace(plan, config=plan.config.override({"search.trials": 6}))
     n_killed, process = 0, start(plan, tmp_path)
     deadline = time.monotonic() + 400
     # Workers die every few seconds, but for where none gets an epoch further meanwhile.
-    while n_killed < 4 or not any(t.state is TrialState.COMPLETE for t in trials_of(plan)):
+    while n_killed < 3 or not any(t.state is TrialState.COMPLETE for t in trials_of(plan)):
         before = n_epochs(plan)
         time.sleep(3)
         while n_epochs(plan) == before:
@@ -220,19 +226,19 @@ def test_nothing_is_lost_by_killing_workers_and_the_search_itself(plan: Plan, tm
     best_before = min(trial.values[0] for trial in before)
     process = start(plan, tmp_path)
     assert process.wait(400) == 0
-    ended = ended_ones(plan, 8)
+    ended = ended_ones(plan, 6)
     kept = {trial.number: trial.values for trial in ended}
     assert all(kept[trial.number] == trial.values for trial in before)
     losses = [trial.values[0] for trial in ended if trial.state is TrialState.COMPLETE]
     assert min(losses) <= best_before
     # Each that was cut off has left a trial, with its run, that is over too.
-    assert len(newest(plan).get_trials()) > 8
+    assert len(newest(plan).get_trials()) > 6
 
 
 def test_a_cluster_goes_on_when_a_worker_is_killed(plan: Plan, tmp_path: Path):
     """Features are built and a search ends, both on two workers of which one is killed."""
     tracking.use_tracking_uri(plan.tracking_uri)
-    plan = replace(plan, config=plan.config.override({"search.trials": 8}))
+    plan = replace(plan, config=plan.config.override({"search.trials": 6}))
     catalog = pd.read_parquet(plan.catalog)
     with scheduler(tmp_path) as (address, _), worker(tmp_path):
         engine = Engine(2, dask=address, shared=tmp_path)
@@ -251,7 +257,7 @@ def test_a_cluster_goes_on_when_a_worker_is_killed(plan: Plan, tmp_path: Path):
             best = search(plan, engine)
             killer.join(10)
             assert second.wait(0) is not None
-    assert best.n_trials == len(ended_ones(plan, 8))
+    assert best.n_trials == len(ended_ones(plan, 6))
     assert TrialState.FAIL in {trial.state for trial in newest(plan).get_trials()}
 
 
