@@ -48,6 +48,7 @@ SHORT = {
     "training.crops_per_track": 2,
     "training.ema_epochs": 2,
     "search.trials": 100_000,
+    "search.pruning_warmup_epochs": 7,
 }
 N_SPEED_TRIALS = 8
 Curve = list[tuple[float, float]]

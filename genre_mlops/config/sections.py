@@ -247,7 +247,7 @@ class SearchConfig(Section):
     """Drawn at random before the sampler models what it saw."""
     pruning: Annotated[int, Field(ge=0, le=100)] = 3
     """Hyperband's reduction factor: of so many trials that reach a rung, one goes on; 0: all."""
-    pruning_warmup_epochs: Annotated[int, Field(ge=1)] = 5
+    pruning_warmup_epochs: Annotated[int, Field(ge=1)] = 10
     """Epochs before the first rung."""
     space: Mapping[str, Tried | None] = SEARCH_SPACE
     """Setting -> what is tried. What a file names is added to the default; null: not searched."""
