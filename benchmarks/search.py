@@ -111,7 +111,7 @@ def ours(plan: Plan, spent_s: Callable[[], float], cpu_s: float) -> Curve:
     budget = Budget(plan, study)
     while spent_s() < cpu_s:
         run_trial(Task(plan, study, threads=1, until_s=np.inf))
-        last = max(budget.ended(), key=lambda trial: trial.number)
+        last = max(budget.look().ended, key=lambda trial: trial.number)
         curve.append((spent_s(), last.values[0] if last.state.name == "COMPLETE" else np.inf))
     return curve
 

@@ -114,7 +114,7 @@ def newest(plan: Plan) -> optuna.Study:
 
 def ended(plan: Plan) -> list[FrozenTrial]:
     """Return the trials of that study that fill a place."""
-    return Budget(plan, newest(plan).study_name).ended()
+    return Budget(plan, newest(plan).study_name).look().ended
 
 
 def as_it_is(config: Config) -> dict[str, object]:

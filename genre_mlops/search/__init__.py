@@ -51,7 +51,7 @@ __all__ = [
 ]
 _log = logging.getLogger(__name__)
 
-_LOOK_EVERY_S = 0.5
+_LOOK_EVERY_S = 1.0
 _TAKE_BACK_EVERY_S = 2.0
 _NOTE_EVERY_S = 10.0
 # Workers that die without an epoch's progress between them, for each that there may be.
@@ -186,21 +186,23 @@ def _run_all(task: Task, engine: Engine, told: "_Told") -> None:
             if time.monotonic() - looked_s > _TAKE_BACK_EVERY_S:
                 budget.take_back()
                 looked_s = time.monotonic()
-            n_left, running = n_trials - told.tell_new(), budget.running()
-            out_of_time = time.time() >= task.until_s and budget.n_filled() > 0
+            trials = budget.look()
+            told.tell_new(trials.ended)
+            n_left = n_trials - len(trials.ended)
+            out_of_time = time.time() >= task.until_s and bool(trials.ended or trials.running)
             # What others run is waited for where there is nothing else to choose.
-            enough = n_left <= 0 or (out_of_time and bool(choose(budget.study) or not running))
-            if enough and not crew.n_busy:
+            no_choice = trials.running and choose(budget.study) is None
+            if (n_left <= 0 or (out_of_time and not no_choice)) and not crew.n_busy:
                 return
             # Those that other jobs run are not ours to begin; nor are ours once more.
-            ours = sum(trial.user_attrs.get(JOB) == task.plan.job for trial in running)
-            n_taken = len(running) - ours + max(ours, crew.n_busy)
+            ours = sum(trial.user_attrs.get(JOB) == task.plan.job for trial in trials.running)
+            n_taken = len(trials.running) - ours + max(ours, crew.n_busy)
             n_wanted = 0 if out_of_time else n_left - n_taken
             for _ in range(min(crew.n_free, n_wanted)):
                 crew.start(run_trial, task)
             n_deaths += sum(ended.died for ended in crew.wait(_LOOK_EVERY_S))
-            if budget.n_epochs() > n_epochs:
-                n_deaths, n_epochs = 0, budget.n_epochs()
+            if trials.n_epochs > n_epochs:
+                n_deaths, n_epochs = 0, trials.n_epochs
             if n_deaths >= _MOST_DEATHS * max(1, engine.workers):
                 raise GenreError(
                     f"{n_deaths} workers died one after the other and not one trained an epoch: "
@@ -229,7 +231,7 @@ class _Told:
         self._n_trials = plan.config.search.trials
         self._workers = max(1, engine.workers)
         self._kind = "synthetic " * plan.synthetic
-        ended = budget.ended()
+        ended = budget.look().ended
         self._told = {trial.number for trial in ended}
         if ended:
             _log.info(
@@ -240,9 +242,8 @@ class _Told:
             )
         engine.progress("search", len(ended), self._n_trials, told=True)
 
-    def tell_new(self) -> int:
-        """Tell of trials that have ended since, and return how many have in all."""
-        ended = self.budget.ended()
+    def tell_new(self, ended: list[FrozenTrial]) -> None:
+        """Tell of those trials that have ended since it was asked last."""
         new = [trial for trial in ended if trial.number not in self._told]
         for trial in sorted(new, key=lambda trial: str(trial.datetime_complete)):
             self._told.add(trial.number)
@@ -250,7 +251,6 @@ class _Told:
             parts = [self._line(trial), self._best(), f"{n_done} of {self._n_trials}"]
             _log.info("%s", "; ".join([*parts, *self._left(ended, n_done)]))
             self._engine.progress("search", n_done, self._n_trials, told=True)
-        return len(ended)
 
     def _line(self, trial: FrozenTrial) -> str:
         told = trial.user_attrs
@@ -281,7 +281,7 @@ class _Told:
 
 
 def _best(budget: Budget, plan: Plan) -> BestTrial:
-    ended = budget.ended()
+    ended = budget.look().ended
     choice = choose(budget.study)
     if choice is None:
         raise GenreError(

@@ -8,6 +8,8 @@ import math
 import time
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import optuna
@@ -38,6 +40,34 @@ _MOST_DEATHS = 3
 _GONE = "its worker is gone"
 
 
+@dataclass(frozen=True)
+class Trials:
+    """The trials of a study at one time.
+
+    Attributes
+    ----------
+    every : list of FrozenTrial
+        All of them, in whatever state.
+    """
+
+    every: list[FrozenTrial]
+
+    @cached_property
+    def ended(self) -> list[FrozenTrial]:
+        """Those that fill a place for good."""
+        return [trial for trial in self.every if has_ended(trial)]
+
+    @cached_property
+    def running(self) -> list[FrozenTrial]:
+        """Those that run, whoever asked for them."""
+        return [trial for trial in self.every if trial.state is TrialState.RUNNING]
+
+    @property
+    def n_epochs(self) -> int:
+        """How many epochs they have run, those that were cut off among them."""
+        return sum(map(_n_epochs, self.every))
+
+
 class Budget:
     """The trials of a study, in any process.
 
@@ -62,25 +92,9 @@ class Budget:
             study_name=study, storage=self._storage, pruner=make_pruner(plan.config)
         )
 
-    def trials(self) -> list[FrozenTrial]:
-        """Return all trials, in whatever state."""
-        return self.study.get_trials(deepcopy=False)
-
-    def ended(self) -> list[FrozenTrial]:
-        """Return the trials that fill a place for good."""
-        return [trial for trial in self.trials() if has_ended(trial)]
-
-    def running(self) -> list[FrozenTrial]:
-        """Return the trials that run now, whoever asked for them."""
-        return self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-
-    def n_filled(self) -> int:
-        """Return how many places are filled, or being filled."""
-        return len(self.ended()) + len(self.running())
-
-    def n_epochs(self) -> int:
-        """Return how many epochs all trials have run, those that were cut off among them."""
-        return sum(map(_n_epochs, self.trials()))
+    def look(self) -> "Trials":
+        """Return the trials as they are now."""
+        return Trials(self.study.get_trials(deepcopy=False))
 
     def begin(self, until_s: float = math.inf) -> optuna.Trial | None:
         """Begin the next trial: a second try of one that was cut off, or a new one.
@@ -101,12 +115,13 @@ class Budget:
         config = self._plan.config
         with self._alone():
             self._take_back(count_deaths=True)
-            filled = [*self.ended(), *self.running()]
+            there = self.look()
+            filled = [*there.ended, *there.running]
             too_late = bool(filled) and time.time() >= until_s
             if too_late or len(filled) >= config.search.trials:
                 return None
             # One that waits is what Optuna gives first.
-            waiting = [trial for trial in self.trials() if trial.state is TrialState.WAITING]
+            waiting = [trial for trial in there.every if trial.state is TrialState.WAITING]
             place = waiting[0].user_attrs[PLACE] if waiting else _free_place(filled)
             self.study.sampler = _sampler(config, place)
             trial = self.study.ask(search_space(config))
@@ -139,13 +154,13 @@ class Budget:
     def _take_back(self, *, count_deaths: bool) -> None:
         # Of workers on other machines it is known only that nothing was heard for long.
         silent = {*self._storage._get_stale_trial_ids(self._id)}
-        for trial in self.running():
+        for trial in self.look().running:
             # Whoever begins a trial holds the lock until it has a worker: without one it was
             # killed meanwhile.
             worker = trial.user_attrs.get(WORKER)
             if worker is None or is_gone(worker) or self._trial_id(trial.number) in silent:
                 self._end(trial, count_death=count_deaths)
-        newest = {trial.user_attrs.get(PLACE): trial for trial in self.trials()}
+        newest = {trial.user_attrs.get(PLACE): trial for trial in self.look().every}
         for place, trial in newest.items():
             cut_off = trial.state is TrialState.FAIL and not trial.user_attrs.get(GIVEN_UP)
             if cut_off and place is not None:

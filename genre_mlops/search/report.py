@@ -113,7 +113,7 @@ def report_of(plan: Plan, best: "BestTrial") -> SearchReport:
     budget = Budget(plan, best.study)
     kind = "synthetic " if plan.synthetic else ""
     trials = []
-    for trial in sorted(budget.ended(), key=lambda trial: trial.user_attrs[PLACE]):
+    for trial in sorted(budget.look().ended, key=lambda trial: trial.user_attrs[PLACE]):
         complete, told = trial.state is TrialState.COMPLETE, trial.user_attrs
         sizes = trial.values[1:] if complete else []
         trials.append(
@@ -182,7 +182,7 @@ def log_search(plan: Plan, best: "BestTrial") -> None:
 def trial_table(budget: Budget) -> pd.DataFrame:
     """Lay out the trials that ended, a row each, in the order of their places."""
     rows = []
-    for trial in sorted(budget.ended(), key=lambda trial: trial.user_attrs[PLACE]):
+    for trial in sorted(budget.look().ended, key=lambda trial: trial.user_attrs[PLACE]):
         told = trial.user_attrs
         values = dict(zip(("validation_loss", "multiply_adds"), trial.values or (), strict=False))
         rows.append(

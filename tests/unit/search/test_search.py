@@ -181,7 +181,7 @@ def test_a_trial_of_a_killed_worker_is_tried_again_by_the_next_who_asks(plan: Pl
     again = budget.begin()
     assert again
     assert (again.user_attrs[PLACE], again.params) == (1, killed.params)
-    assert [trial.number for trial in budget.running()] == [first.number, again.number]
+    assert [trial.number for trial in budget.look().running] == [first.number, again.number]
     ended_run = MlflowClient(plan.tracking_uri).get_run(run)
     assert ended_run.info.status == "KILLED"
     assert ended_run.data.tags["genre.reason"] == "its worker is gone"
@@ -216,7 +216,7 @@ def test_heartbeats_tell_of_workers_on_other_machines(plan: Plan, monkeypatch):
     for trial in (silent, lively):
         trial.set_user_attr(WORKER, elsewhere)
     budget.take_back()
-    assert len(budget.running()) == 2
+    assert len(budget.look().running) == 2
     with monkeypatch.context() as patch:
         patch.setattr("genre_mlops.search.storage.GRACE_S", 1)
         impatient = Budget(plan, budget.study.study_name)
@@ -224,7 +224,7 @@ def test_heartbeats_tell_of_workers_on_other_machines(plan: Plan, monkeypatch):
         time.sleep(0.6)
         budget.record_heartbeat(lively.number)
     impatient.take_back()
-    assert [trial.number for trial in budget.running()] == [lively.number]
+    assert [trial.number for trial in budget.look().running] == [lively.number]
     again = budget.begin()
     assert again
     assert again.user_attrs[PLACE] == silent.user_attrs[PLACE]
@@ -242,10 +242,10 @@ def test_a_trial_that_kills_its_workers_is_given_up_and_counts(plan: Plan, furth
     trial = budget.begin()
     assert trial
     if further:
-        assert (trial.user_attrs[PLACE], budget.ended()) == (0, [])
+        assert (trial.user_attrs[PLACE], budget.look().ended) == (0, [])
         return
     # Three died over the first, and one over the second.
-    assert [gone.user_attrs[PLACE] for gone in budget.ended()] == [0]
+    assert [gone.user_attrs[PLACE] for gone in budget.look().ended] == [0]
     assert (trial.user_attrs[PLACE], trial.user_attrs[DEATHS]) == (1, 1)
 
 
@@ -301,7 +301,7 @@ def test_a_trial_whose_worker_was_killed_while_it_asked_holds_up_nobody(plan: Pl
     budget.study.ask()
     begun = [budget.begin() for _ in range(4)]
     assert [trial.user_attrs[PLACE] for trial in begun if trial] == [1, 2, 3]
-    assert len(budget.running()) == 4
+    assert len(budget.look().running) == 4
 
 
 def test_what_ends_with_the_job_has_killed_nobody(plan: Plan):
@@ -322,7 +322,7 @@ def test_a_run_that_is_not_there_any_more_is_no_matter(plan: Plan):
     trial.set_user_attr(RUN, "0" * 32)
     trial.set_user_attr(WORKER, GONE)
     budget.take_back()
-    assert budget.running() == []
+    assert budget.look().running == []
 
 
 def test_one_that_ends_while_it_is_taken_back_stays_as_it_ended(plan: Plan, monkeypatch):
@@ -330,11 +330,12 @@ def test_one_that_ends_while_it_is_taken_back_stays_as_it_ended(plan: Plan, monk
     trial = budget.begin()
     assert trial
     trial.set_user_attr(WORKER, GONE)
-    seen = budget.running()
+    seen = budget.look()
     budget.study.tell(trial, 0.5)
-    monkeypatch.setattr(budget, "running", lambda: seen)
-    budget.take_back()
-    assert [ended.state for ended in budget.ended()] == [TrialState.COMPLETE]
+    with monkeypatch.context() as patch:
+        patch.setattr(budget, "look", lambda: seen)
+        budget.take_back()
+    assert [ended.state for ended in budget.look().ended] == [TrialState.COMPLETE]
 
 
 def test_neighbouring_seeds_do_not_draw_the_same(plan: Plan):
