@@ -1,7 +1,7 @@
 """What the entry points share: parameters, config, where work runs and how it is shown."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -42,16 +42,16 @@ class Job:
         All settings.
     workspace : Path
         Holds what the pipeline makes and may use again.
-    storage : SecretStr
-        The database of the searches' studies; empty: a file in the workspace.
     engine : Engine
         For work on many files, on all cores.
+    storage : SecretStr
+        The database of the searches' studies; empty: a file in the workspace.
     """
 
     config: Config
     workspace: Path
-    storage: SecretStr
     engine: Engine
+    storage: SecretStr = field(default_factory=lambda: SecretStr(""))
 
 
 @dataclass(frozen=True)
@@ -215,7 +215,7 @@ def run(step: str, line: Callable[[Job], Any], config: Config, *, engine: str = 
         try:
             with tracking.open_run(step, name):
                 tracking.log_params(config.flat(), prefix="cfg.")
-                line(Job(config, workspace, settings.search_storage, there))
+                line(Job(config, workspace, there, settings.search_storage))
         finally:
             # Workers that were cut off cannot close their trials' runs themselves.
             stop_workers()
