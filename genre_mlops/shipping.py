@@ -47,7 +47,7 @@ def ship(
     networks : sequence of Path
         `.keras` files of the members.
     folder : Path
-        Where it is made.
+        The bundle's: made anew, whatever was in it.
     provenance : mapping
         What the bundle says of where it comes from.
 

@@ -37,11 +37,11 @@ from tests.unit.search.conftest import fresh
 pytestmark = pytest.mark.slow
 PROJECT = Path(__file__).parents[2]
 STATUS = {TrialState.COMPLETE: "FINISHED", TrialState.PRUNED: "KILLED", TrialState.FAIL: "KILLED"}
-# Trainings of a second, some of them pruned after the second of six epochs.
+# Trainings of a second, some of them pruned after the second of four epochs.
 SHORT = {
     "network.kind": "cnn1d",
     "network.cnn1d.n_blocks": 1,
-    "training.epochs": 6,
+    "training.epochs": 4,
     "search.trials": 40,
     "search.startup_trials": 8,
     "search.pruning_warmup_epochs": 2,
@@ -208,7 +208,7 @@ def kill_a_worker(process: "subprocess.Popen[bytes]", turn: int) -> int:
 
 
 def test_nothing_is_lost_by_killing_workers_and_the_search_itself(plan: Plan, tmp_path: Path):
-    plan = replace(plan, config=plan.config.override({"search.trials": 6}))
+    plan = replace(plan, config=plan.config.override({"search.trials": 9}))
     n_killed, process = 0, start(plan, tmp_path)
     deadline = time.monotonic() + 400
     # Workers die every few seconds, but for where none gets an epoch further meanwhile.
@@ -226,13 +226,13 @@ def test_nothing_is_lost_by_killing_workers_and_the_search_itself(plan: Plan, tm
     best_before = min(trial.values[0] for trial in before)
     process = start(plan, tmp_path)
     assert process.wait(400) == 0
-    ended = ended_ones(plan, 6)
+    ended = ended_ones(plan, 9)
     kept = {trial.number: trial.values for trial in ended}
     assert all(kept[trial.number] == trial.values for trial in before)
     losses = [trial.values[0] for trial in ended if trial.state is TrialState.COMPLETE]
     assert min(losses) <= best_before
     # Each that was cut off has left a trial, with its run, that is over too.
-    assert len(newest(plan).get_trials()) > 6
+    assert len(newest(plan).get_trials()) > 9
 
 
 def test_a_cluster_goes_on_when_a_worker_is_killed(plan: Plan, tmp_path: Path):

@@ -53,7 +53,7 @@ def test_each_member_is_trained_once_and_what_is_shipped_is_their_mean(plan: Pla
         for one, other in zip(weights, load_network(path).get_weights(), strict=True):
             np.testing.assert_array_equal(one, other)
 
-    shipped = ship(plan, CONFIG, paths, folder, {"dataset": "tunes"})
+    shipped = ship(plan, CONFIG, paths, folder / "bundle-000", {"dataset": "tunes"})
     bundle = Bundle(shipped.folder)
     rng = np.random.default_rng(0)
     segments = rng.uniform(-100, 0, (7, 32, 24)).astype(np.float32)
