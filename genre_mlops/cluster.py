@@ -12,7 +12,6 @@ from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from genre_mlops import __version__
@@ -220,12 +219,7 @@ class ClusterCrew:
         self._checked = _workers(self._client, self._address)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         if self._tasks:
             _abandon(self._client, list(self._tasks))
             self._tasks.clear()

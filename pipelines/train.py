@@ -9,7 +9,7 @@ from genre_mlops.files import alone
 from genre_mlops.fitting import Plan
 from genre_mlops.members import train_members
 from genre_mlops.search import BestTrial, search, shipped_before, study_key
-from genre_mlops.search.report import dashboard_command, log_search, log_space, report_of
+from genre_mlops.search.report import dashboard_command, log_search, log_space
 from genre_mlops.search_pictures import search_pictures
 from genre_mlops.shipping import ship
 from pipelines import features, validate
@@ -43,8 +43,7 @@ def run(job: Job, data: Validated) -> tuple[BestTrial, Path]:
         _log.info("the search can be watched: %s", dashboard_command(plan))
         engine = job.engine.with_workers(config.search.workers)
         best = search(plan, engine)
-        log_search(plan, best)
-        for name, picture in search_pictures(report_of(plan, best)).items():
+        for name, picture in search_pictures(log_search(plan, best)).items():
             tracking.log_figure(picture, f"search/{name}.png")
         # Jobs that share a study ship it one after the other.
         with alone(folder / best.study):

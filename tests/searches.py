@@ -11,10 +11,13 @@ from genre_mlops.config import Config
 from genre_mlops.crew import Ended
 from genre_mlops.engine import Engine
 from genre_mlops.fitting import Plan
+from genre_mlops.processes import this_process
 from genre_mlops.search.budget import Budget
 from genre_mlops.search.space import search_space
 from genre_mlops.search.storage import open_storage
 
+# A process that had this one's number before it.
+GONE = this_process() | {"process_started": "0.00"}
 SPACE = {
     "network.dropout": {"low": 0.1, "high": 0.5},
     "training.learning_rate": {"low": 1e-3, "high": 1e-2, "log": True},

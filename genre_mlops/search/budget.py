@@ -17,6 +17,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from genre_mlops import tracking
 from genre_mlops.config import Config
+from genre_mlops.crew import MOST_DEATHS
 from genre_mlops.fitting import Plan
 from genre_mlops.processes import is_gone, this_process
 from genre_mlops.search.attributes import (
@@ -35,8 +36,6 @@ from genre_mlops.search.hyperband import make_pruner
 from genre_mlops.search.space import search_space
 from genre_mlops.search.storage import UNREACHABLE, alone, open_storage
 
-# Workers that die over one trial, none of them an epoch further than the one before.
-_MOST_DEATHS = 3
 _GONE = "its worker is gone"
 
 
@@ -186,7 +185,7 @@ class Budget:
         told = trial.user_attrs
         further = _n_epochs(trial) > told.get(EPOCHS_BEFORE, 0)
         n_deaths = 0 if further else told.get(DEATHS, 0) + (not is_gone(told.get(JOB, {})))
-        noted = {DEATHS: n_deaths} | ({GIVEN_UP: True} if n_deaths >= _MOST_DEATHS else {})
+        noted = {DEATHS: n_deaths} | ({GIVEN_UP: True} if n_deaths >= MOST_DEATHS else {})
         for key, value in noted.items():
             self._storage.set_trial_user_attr(self._trial_id(trial.number), key, value)
 

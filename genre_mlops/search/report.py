@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import optuna
 import pandas as pd
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from genre_mlops import tracking
 from genre_mlops.config import Config
@@ -108,12 +108,11 @@ class SearchReport:
         return f"{self.kind}validation loss"
 
 
-def report_of(plan: Plan, best: "BestTrial") -> SearchReport:
+def report_of(plan: Plan, best: "BestTrial", budget: Budget) -> SearchReport:
     """Return what is known of a search."""
-    budget = Budget(plan, best.study)
     kind = "synthetic " if plan.synthetic else ""
     trials = []
-    for trial in sorted(budget.look().ended, key=lambda trial: trial.user_attrs[PLACE]):
+    for trial in _by_place(budget):
         complete, told = trial.state is TrialState.COMPLETE, trial.user_attrs
         sizes = trial.values[1:] if complete else []
         trials.append(
@@ -171,18 +170,20 @@ def log_space(config: Config) -> None:
     tracking.log_table(pd.DataFrame(columns), "search/space.json")
 
 
-def log_search(plan: Plan, best: "BestTrial") -> None:
-    """Store figures, table and note of a search in the open run, and mark the best trial's run."""
+def log_search(plan: Plan, best: "BestTrial") -> SearchReport:
+    """Store figures, table and note of a search in the open run, and return what can be drawn."""
+    budget = Budget(plan, best.study)
     tracking.log_best_trial(best.choice.place, best.choice.run_id, best.summary())
-    tracking.set_tags({"genre.study": best.study, "genre.objective": plan.config.search.objective})
-    tracking.log_table(trial_table(Budget(plan, best.study)), "search/trials.json")
+    tracking.set_tags({"genre.objective": plan.config.search.objective})
+    tracking.log_table(trial_table(budget), "search/trials.json")
     tracking.describe(_note(plan, best))
+    return report_of(plan, best, budget)
 
 
 def trial_table(budget: Budget) -> pd.DataFrame:
     """Lay out the trials that ended, a row each, in the order of their places."""
     rows = []
-    for trial in sorted(budget.look().ended, key=lambda trial: trial.user_attrs[PLACE]):
+    for trial in _by_place(budget):
         told = trial.user_attrs
         values = dict(zip(("validation_loss", "multiply_adds"), trial.values or (), strict=False))
         rows.append(
@@ -200,6 +201,10 @@ def trial_table(budget: Budget) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def _by_place(budget: Budget) -> list[FrozenTrial]:
+    return sorted(budget.look().ended, key=lambda trial: int(trial.user_attrs[PLACE]))
 
 
 def _note(plan: Plan, best: "BestTrial") -> str:

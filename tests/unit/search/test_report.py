@@ -126,12 +126,13 @@ def test_a_search_is_reported_by_its_places(plan: Plan, trainings):
 
     trainings({2: TrainingDivergedError("no numbers")})
     best = search(plan, EngineHere())
-    found = report_of(plan, best)
+    budget = Budget(plan, best.study)
+    found = report_of(plan, best, budget)
     assert [trial.place for trial in found.trials] == [0, 1, 2, 3]
     assert [trial.loss is None for trial in found.trials] == [False, True, False, False]
     assert found.taken == best.choice.place
     assert found.title.startswith("Synthetic search key-001")
-    table = trial_table(Budget(plan, best.study))
+    table = trial_table(budget)
     assert list(table["trial"]) == [0, 1, 2, 3]
     assert list(table["state"]) == ["complete", "pruned", "complete", "complete"]
     assert table["why"][1] == "no numbers"

@@ -1,115 +1,31 @@
-"""Searches: that none is lost, that budgets hold, and that processes do not collide."""
+"""Whole searches: what they try, interrupted or not, and what they end with."""
 
-import multiprocessing
-import os
-import time
 from dataclasses import replace
-from pathlib import Path
 
-import optuna
 import pytest
 from mlflow.tracking import MlflowClient
 from optuna.trial import TrialState
 
-from genre_mlops import tracking
-from genre_mlops.config import Config
 from genre_mlops.errors import GenreError
 from genre_mlops.fitting import Plan
 from genre_mlops.learning.bundle import BundleInfo, write_info
 from genre_mlops.learning.checkpoints import Checkpoint
 from genre_mlops.processes import this_process
 from genre_mlops.search import (
-    end_study,
-    find_study,
-    newest_bundle,
     search,
     shipped_before,
-    studies,
-    study_key,
 )
 from genre_mlops.search.attributes import (
     ACCURACY,
-    DEATHS,
-    JOB,
     PLACE,
     RUN,
     WORKER,
     WORKSPACE,
 )
 from genre_mlops.search.budget import Budget
-from genre_mlops.search.storage import open_storage
-from genre_mlops.search.studies import note_searched, open_study, searched_s
-from tests.searches import EngineHere, Trainings, as_it_is, ended, loss_of, newest
+from genre_mlops.search.studies import open_study
+from tests.searches import GONE, EngineHere, Trainings, as_it_is, ended, loss_of, newest
 from tests.unit.search.conftest import fresh
-
-N_ASKED = 10
-# A process that had this one's number before it.
-GONE = this_process() | {"process_started": "0.00"}
-
-
-def ask(address: str, ready, numbers) -> None:
-    study = optuna.load_study(study_name="x", storage=open_storage(address))
-    ready.wait(timeout=60)
-    space = {"x": optuna.distributions.FloatDistribution(0, 1)}
-    numbers.put([study.ask(space).number for _ in range(N_ASKED)])
-
-
-def test_no_two_processes_get_the_same_waiting_trial(tmp_path: Path):
-    context = multiprocessing.get_context("spawn")
-    ready, numbers = context.Barrier(3), context.Queue()
-    address = f"sqlite:///{tmp_path / 'search.db'}"
-    study = optuna.create_study(study_name="x", storage=open_storage(address))
-    for i in range(3 * N_ASKED):
-        study.enqueue_trial({"x": i / 100})
-    processes = [
-        context.Process(target=ask, args=(address, ready, numbers), daemon=True) for _ in range(3)
-    ]
-    for process in processes:
-        process.start()
-    asked = [number for _ in processes for number in numbers.get(timeout=120)]
-    for process in processes:
-        process.join(60)
-    assert sorted(asked) == list(range(3 * N_ASKED))
-
-
-def test_a_study_is_found_by_data_config_and_code(monkeypatch: pytest.MonkeyPatch):
-    key = study_key(Config(), "data")
-    alike = {"search.workers": 3, "search.trials": 9, "search.minutes": 5, "quality.min_sr": 16_000}
-    assert study_key(Config().override(alike), "data") == key
-    changes = [
-        {"network.dropout": 0.2},
-        {"search.pruning": 4},
-        {"search.objective": "accuracy+size"},
-        {"search.space.network.dropout": {"low": 0.1, "high": 0.4}},
-    ]
-    others = {study_key(Config().override(change), "data") for change in changes}
-    others.add(study_key(Config(), "other data"))
-    monkeypatch.setattr(studies, "_TRAINING_MODULES", ("learning/augment.py",))
-    others.add(study_key(Config(), "data"))
-    assert len(others - {key}) == 6
-
-
-def test_the_newest_bundle_is_of_the_highest_number(tmp_path: Path):
-    with pytest.raises(GenreError, match="nothing to register: no search"):
-        newest_bundle(tmp_path, Config(), "data")
-    for number in (998, 1000, 999):
-        (tmp_path / f"{study_key(Config(), 'data')}-{number:03d}" / "bundle-003").mkdir(
-            parents=True
-        )
-    newest = tmp_path / f"{study_key(Config(), 'data')}-1000" / "bundle-001"
-    newest.mkdir()
-    os.utime(newest.with_name("bundle-003"), (1, 1))
-    assert newest_bundle(tmp_path, Config(), "data") == newest
-
-
-def test_a_database_that_cannot_be_used_is_said_without_its_password(tmp_path: Path):
-    address = "postgresql+psycopg://me:secret@127.0.0.1:1/genre"
-    with pytest.raises(GenreError, match=r"me:\*\*\*@127.0.0.1:1/genre cannot be used") as caught:
-        open_storage(address)
-    assert "secret" not in str(caught.value)
-    (tmp_path / "text.db").write_text("no database " * 1_000)
-    with pytest.raises(GenreError, match=r"GENRE_SEARCH_STORAGE\): file is not a database"):
-        open_storage(f"sqlite:///{tmp_path / 'text.db'}")
 
 
 def files(plan: Plan) -> list[str]:
@@ -170,194 +86,6 @@ def test_more_trials_go_on_with_the_same_study_and_no_more_change_nothing(
     assert search(few, EngineHere()).n_trials == 4
 
 
-def test_a_trial_of_a_killed_worker_is_tried_again_by_the_next_who_asks(plan: Plan):
-    budget = Budget(plan, open_study(plan).study_name)
-    first, killed = budget.begin(), budget.begin()
-    assert first
-    assert killed
-    run = MlflowClient(plan.tracking_uri).create_run(plan.experiment_id).info.run_id
-    killed.set_user_attr(RUN, run)
-    killed.set_user_attr(WORKER, GONE)
-    again = budget.begin()
-    assert again
-    assert (again.user_attrs[PLACE], again.params) == (1, killed.params)
-    assert [trial.number for trial in budget.look().running] == [first.number, again.number]
-    ended_run = MlflowClient(plan.tracking_uri).get_run(run)
-    assert ended_run.info.status == "KILLED"
-    assert ended_run.data.tags["genre.reason"] == "its worker is gone"
-    # It is not begun twice.
-    new = budget.begin()
-    assert new
-    assert new.user_attrs[PLACE] == 2
-
-
-def test_no_more_are_begun_than_the_budget_has_places(plan: Plan):
-    budget = Budget(plan, open_study(plan).study_name)
-    begun = [budget.begin() for _ in range(6)]
-    assert [trial.user_attrs[PLACE] for trial in begun if trial] == [0, 1, 2, 3]
-    assert begun[4:] == [None, None]
-    # Of one that is done its place stays taken, of one that was cut off it is free.
-    assert begun[0]
-    assert begun[1]
-    budget.study.tell(begun[0], 0.5)
-    budget.study.tell(begun[1], state=TrialState.FAIL)
-    again = budget.begin()
-    assert again
-    assert again.user_attrs[PLACE] == 1
-    assert budget.begin() is None
-
-
-def test_heartbeats_tell_of_workers_on_other_machines(plan: Plan, monkeypatch):
-    elsewhere = this_process() | {"host": "elsewhere"}
-    budget = Budget(plan, open_study(plan).study_name)
-    silent, lively = budget.begin(), budget.begin()
-    assert silent
-    assert lively
-    for trial in (silent, lively):
-        trial.set_user_attr(WORKER, elsewhere)
-    budget.take_back()
-    assert len(budget.look().running) == 2
-    with monkeypatch.context() as patch:
-        patch.setattr("genre_mlops.search.storage.GRACE_S", 1)
-        impatient = Budget(plan, budget.study.study_name)
-    for _ in range(4):
-        time.sleep(0.6)
-        budget.record_heartbeat(lively.number)
-    impatient.take_back()
-    assert [trial.number for trial in budget.look().running] == [lively.number]
-    again = budget.begin()
-    assert again
-    assert again.user_attrs[PLACE] == silent.user_attrs[PLACE]
-
-
-@pytest.mark.parametrize("further", [False, True])
-def test_a_trial_that_kills_its_workers_is_given_up_and_counts(plan: Plan, further: bool):
-    budget = Budget(plan, open_study(plan).study_name)
-    for number in range(1, 5):
-        trial = budget.begin()
-        assert trial
-        if further:
-            trial.report(0.5, number)
-        trial.set_user_attr(WORKER, GONE)
-    trial = budget.begin()
-    assert trial
-    if further:
-        assert (trial.user_attrs[PLACE], budget.look().ended) == (0, [])
-        return
-    # Three died over the first, and one over the second.
-    assert [gone.user_attrs[PLACE] for gone in budget.look().ended] == [0]
-    assert (trial.user_attrs[PLACE], trial.user_attrs[DEATHS]) == (1, 1)
-
-
-def test_deaths_with_the_job_are_no_sign_of_a_bad_trial(plan: Plan):
-    budget = Budget(plan, open_study(plan).study_name)
-    for _ in range(5):
-        trial = budget.begin()
-        assert trial
-        assert trial.user_attrs[PLACE] == 0
-        trial.set_user_attr(JOB, GONE)
-        trial.set_user_attr(WORKER, GONE)
-
-
-def test_a_study_is_shared_until_it_has_ended(plan: Plan, tmp_path: Path):
-    assert open_study(plan).study_name == "key-001"
-    assert open_study(plan).study_name == "key-001"
-    folder = plan.folder / "key-001"
-    bundle = folder / "bundle-000"
-    bundle.mkdir(parents=True)
-    for name in ("trial-000.keras", "member-001.keras", "member-002.npz", "001.npz"):
-        (folder / name).touch()
-        (bundle / name).touch()
-    study = find_study(bundle, plan.database)
-    # While another job is at it, it stays open, and its trials keep their files.
-    other = Budget(replace(plan, job=GONE), "key-001")
-    running = other.begin()
-    assert running
-    note_searched(study, "-".join(GONE.values()), time.time() - 9)
-    end_study(bundle, study, plan.job)
-    assert (folder / "001.npz").exists()
-    assert open_study(plan).study_name == "key-001"
-    other.study.tell(running, 0.5)
-    end_study(bundle, find_study(bundle, plan.database), plan.job)
-    assert sorted(path.name for path in folder.iterdir()) == ["bundle-000", WORKSPACE]
-    assert len([*bundle.iterdir()]) == 4
-    assert open_study(plan).study_name == "key-002"
-    with pytest.raises(GenreError, match="not in the studies' database: name the one that its"):
-        find_study(folder.with_name("other-001") / "bundle-000", plan.database)
-
-
-def test_a_trial_whose_worker_was_killed_while_it_asked_holds_up_nobody(plan: Plan, monkeypatch):
-    budget = Budget(plan, open_study(plan).study_name)
-    first = budget.begin()
-    assert first
-
-    def killed(*asked: object) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr("genre_mlops.search.budget.this_process", killed)
-        with pytest.raises(KeyboardInterrupt):
-            budget.begin()
-    budget.study.ask()
-    begun = [budget.begin() for _ in range(4)]
-    assert [trial.user_attrs[PLACE] for trial in begun if trial] == [1, 2, 3]
-    assert len(budget.look().running) == 4
-
-
-def test_what_ends_with_the_job_has_killed_nobody(plan: Plan):
-    budget = Budget(plan, open_study(plan).study_name)
-    for _ in range(5):
-        trial = budget.begin()
-        assert trial
-        assert trial.user_attrs[PLACE] == 0
-        trial.set_user_attr(WORKER, GONE)
-        budget.take_back(count_deaths=False)
-
-
-def test_a_run_that_is_not_there_any_more_is_no_matter(plan: Plan):
-    tracking.use_tracking_uri(plan.tracking_uri)
-    budget = Budget(plan, open_study(plan).study_name)
-    trial = budget.begin()
-    assert trial
-    trial.set_user_attr(RUN, "0" * 32)
-    trial.set_user_attr(WORKER, GONE)
-    budget.take_back()
-    assert budget.look().running == []
-
-
-def test_one_that_ends_while_it_is_taken_back_stays_as_it_ended(plan: Plan, monkeypatch):
-    budget = Budget(plan, open_study(plan).study_name)
-    trial = budget.begin()
-    assert trial
-    trial.set_user_attr(WORKER, GONE)
-    seen = budget.look()
-    budget.study.tell(trial, 0.5)
-    with monkeypatch.context() as patch:
-        patch.setattr(budget, "look", lambda: seen)
-        budget.take_back()
-    assert [ended.state for ended in budget.look().ended] == [TrialState.COMPLETE]
-
-
-def test_neighbouring_seeds_do_not_draw_the_same(plan: Plan):
-    drawn = []
-    for seed in (0, 1):
-        config = plan.config.override({"seed": seed})
-        other = replace(plan, config=config, key=f"seed{seed}")
-        budget = Budget(other, open_study(other).study_name)
-        drawn += [trial.params["network.dropout"] for trial in iter(budget.begin, None)][1:]
-    assert len(set(drawn)) == 6
-
-
-def test_networks_of_another_workspace_are_not_counted_on(plan: Plan, tmp_path: Path):
-    address = f"sqlite:///{tmp_path / 'shared.db'}"
-    secret = type(plan.storage)(address)
-    here, there = (replace(plan, folder=tmp_path / name, storage=secret) for name in "ab")
-    assert open_study(here).study_name == "key-001"
-    assert open_study(there).study_name == "key-002"
-    assert open_study(here).study_name == "key-003"
-    assert address not in repr(here)
-
-
 def test_jobs_that_share_a_study_share_its_trials(plan: Plan, tried, trainings):
     trainings()
     other = replace(plan, job=GONE | {"pid": "1"})
@@ -414,16 +142,6 @@ def test_the_time_budget_ends_trials_with_what_they_have(plan: Plan, trainings, 
     assert search(minutes, EngineHere()).n_trials == 1
     longer = replace(plan, config=plan.config.override({"search.minutes": 60}))
     assert search(longer, EngineHere()).n_trials == 4
-
-
-def test_time_that_jobs_search_together_counts_once(plan: Plan):
-    study = open_study(plan)
-    assert searched_s(study) == 0.0
-    now = time.time()
-    note_searched(study, "a", now - 100)
-    note_searched(study, "b", now - 130)
-    study.set_user_attr("genre.searched.c", [now - 300, now - 250])
-    assert searched_s(study) == pytest.approx(180, abs=2)
 
 
 def test_a_trial_that_diverges_counts_and_is_not_chosen(plan: Plan, trainings):
