@@ -52,7 +52,9 @@ class Learner:
         )
         self._next_epoch = -1
         n_steps = len(self._batches) * config.training.epochs
-        self._optimizer = _optimizer(config.training, n_steps)
+        self._schedule = _schedule(config.training, n_steps)
+        # Given the schedule, it would work it out for each variable, twice.
+        self._optimizer = keras.optimizers.AdamW(weight_decay=config.training.weight_decay)
         self._optimizer.build(self._network.trainable_variables)
         self._momentum = _ema_momentum(config.training, len(self._batches))
         self._loss, self._accuracy = keras.metrics.Mean(), keras.metrics.Mean()
@@ -131,6 +133,7 @@ class Learner:
             losses = tf.add_n([self._loss_of(labels, probabilities) for probabilities in told])
             loss = tf.reduce_mean(losses)
         learnt = self._network.trainable_variables
+        self._optimizer.learning_rate.assign(self._schedule(self._optimizer.iterations))
         self._optimizer.apply(tape.gradient(loss, learnt), learnt)
         # What a young average remembers is mostly how the network began.
         age = tf.cast(self._optimizer.iterations, tf.float32)
@@ -157,15 +160,16 @@ def _takes_bfloat16(config: TrainingConfig) -> bool:
     )
 
 
-def _optimizer(config: TrainingConfig, n_steps: int) -> keras.optimizers.Optimizer:
+def _schedule(
+    config: TrainingConfig, n_steps: int
+) -> keras.optimizers.schedules.LearningRateSchedule:
     warmup = round(config.warmup_share * n_steps)
-    schedule = keras.optimizers.schedules.CosineDecay(
+    return keras.optimizers.schedules.CosineDecay(
         initial_learning_rate=0.0 if warmup else config.learning_rate,
         decay_steps=max(1, n_steps - warmup),
         warmup_target=config.learning_rate if warmup else None,
         warmup_steps=warmup,
     )
-    return keras.optimizers.AdamW(schedule, weight_decay=config.weight_decay)
 
 
 def _ema_momentum(config: TrainingConfig, steps_per_epoch: int) -> float:
