@@ -30,7 +30,9 @@ WORKERS_S = 120.0
 _LOOK_EVERY_S = 10.0
 # Of this process, where it is a worker.
 _GROWTH = Growth()
-_DECIDING = ("numpy", "scipy", "soundfile", "soxr")
+_DECIDING = ("numpy", "scipy", "soundfile", "soxr", "keras", "optuna", "mlflow")
+# The builds of one library, under whose name it is installed.
+_TENSORFLOW = ("tensorflow", "tensorflow-cpu")
 
 
 def on_cluster(
@@ -150,16 +152,19 @@ def _why_unfit(version: str, here: Mapping[str, str], path: Path | None) -> str:
     if version != __version__:
         return f"has genre-mlops {__version__}, here it is {version}"
     for name, found in _versions().items():
-        if found != here[name]:
-            return f"has {name} {found}, here it is {here[name]}"
+        if found != here.get(name):
+            return f"has {name} {found}, here it is {here.get(name, 'not there')}"
     if path and not path.exists():
         return f"does not see the files in {path.parent}, which all machines have to share"
     return ""
 
 
 def _versions() -> dict[str, str]:
-    """Return those that decide the values of features: with others, a store would hold both."""
+    """Return those that decide what features and trials come to: with others, there were both."""
     found = {name: importlib.metadata.version(name) for name in _DECIDING}
+    for name in _TENSORFLOW:
+        with suppress(importlib.metadata.PackageNotFoundError):
+            found["tensorflow"] = importlib.metadata.version(name)
     return {"Python": ".".join(platform.python_version_tuple()[:2]), **found}
 
 

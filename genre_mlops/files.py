@@ -1,6 +1,7 @@
 """Writing so that a file is whole under its name, or not there; where to, and whether it fits."""
 
 import errno
+import logging
 import os
 import shutil
 import socket
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from genre_mlops.errors import DataError
 
+_log = logging.getLogger(__name__)
 FULL = "the disk or your share of it is full"
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
@@ -55,21 +57,31 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def alone(path: Path) -> Iterator[None]:
+def alone(path: Path, *, busy: str = "") -> Iterator[None]:
     """Keep all other processes that name the same path out of this block; a kill lets them in.
 
     Parameters
     ----------
     path : Path
         Need not be there; a file of its name with `.lock` is made beside it, and stays.
+    busy : str
+        Said once where another process is in the block, and this one waits.
     """
     # Imported here: the service writes nothing.
-    from filelock import FileLock
+    from filelock import FileLock, Timeout
 
     path.parent.mkdir(parents=True, exist_ok=True)
     # Where files cannot be locked it fails: a kill would leave another kind of lock behind.
-    with FileLock(path.with_name(f".{path.name}.lock"), fallback_to_soft=False):
+    lock = FileLock(path.with_name(f".{path.name}.lock"), fallback_to_soft=False)
+    try:
+        lock.acquire(timeout=0 if busy else -1)
+    except Timeout:
+        _log.info("%s", busy)
+        lock.acquire()
+    try:
         yield
+    finally:
+        lock.release()
 
 
 def need_room(folder: Path, n_bytes: int) -> None:

@@ -10,7 +10,7 @@ from genre_mlops.config import Config, FeatureConfig
 from genre_mlops.domain import RunLog, sequential
 from genre_mlops.errors import DataError
 from genre_mlops.files import alone
-from genre_mlops.processes import JOB_TAG, is_gone, this_process
+from genre_mlops.processes import JOB_TAG, in_one_line, is_gone, this_process
 from genre_mlops.readings import State
 from genre_mlops.splits import TEST, TRAIN, VALIDATION
 from genre_mlops.store import FeatureStore, Source
@@ -40,7 +40,7 @@ class Plan:
     folder : Path
         Holds the search's database and a folder for each study.
     key : str
-        Digest of all that decides the outcome.
+        Digest of all that decides what a trial finds.
     tracking_uri, experiment_id, parent_run_id : str
         Where runs are logged.
     synthetic : bool
@@ -71,7 +71,12 @@ class Plan:
     @property
     def run_tags(self) -> dict[str, str]:
         """What the runs below this job's say: of their data, and whose they are."""
-        return self.tags | {JOB_TAG: " ".join(self.job.values())}
+        return self.tags | {JOB_TAG: in_one_line(self.job)}
+
+    @property
+    def kind(self) -> str:
+        """What is said before a score: ``"synthetic "``, or nothing."""
+        return "synthetic " if self.synthetic else ""
 
     @property
     def database(self) -> str:

@@ -14,7 +14,7 @@ _log = logging.getLogger(__name__)
 Task = tuple[Plan, Config, Path, int]
 
 
-def train_members(plan: Plan, config: Config, folder: Path, engine: Engine) -> list[Path]:
+def train_members(plan: Plan, config: Config, first: Path, engine: Engine) -> list[Path]:
     """Train the members of an ensemble that are not there yet.
 
     Parameters
@@ -23,8 +23,9 @@ def train_members(plan: Plan, config: Config, folder: Path, engine: Engine) -> l
         Names the tracks.
     config : Config
         The best trial's; `training.members` counts that trial's network, the first member.
-    folder : Path
-        Where the networks are kept. Cut off, the next call goes on.
+    first : Path
+        That network's file. The others are kept beside it, under its name: those of another trial
+        are not taken for them. Cut off, the next call goes on.
     engine : Engine
         Where the trainings run.
 
@@ -34,7 +35,7 @@ def train_members(plan: Plan, config: Config, folder: Path, engine: Engine) -> l
         The `.keras` files of all members but the first, and those whose training diverged.
     """
     numbers = range(1, config.training.members)
-    paths = [folder / f"member-{number:03d}.keras" for number in numbers]
+    paths = [first.with_name(f"{first.stem}-member-{number:03d}.keras") for number in numbers]
     tasks = [
         (plan, config.override({"seed": config.seed + number}), path, engine.threads)
         for number, path in zip(numbers, paths, strict=True)
@@ -56,9 +57,12 @@ def train_member(task: Task) -> str:
 
     plan, config, path, threads = task
     tracking.use_tracking_uri(plan.tracking_uri)
-    kind = "synthetic " if plan.synthetic else ""
     log = tracking.TrialLog(
-        plan.experiment_id, plan.parent_run_id, f"{kind}{path.stem}", plan.run_tags, step="member"
+        plan.experiment_id,
+        plan.parent_run_id,
+        f"{plan.kind}{path.stem}",
+        plan.run_tags,
+        step="member",
     )
     began, status = time.monotonic(), "FAILED"
     state = path.with_suffix(".npz")
@@ -79,6 +83,6 @@ def train_member(task: Task) -> str:
     finally:
         log.close(status, tags={})
     return (
-        f"{path.stem}: {kind}validation loss {result.validation_loss:.4f}, "
+        f"{path.stem}: {plan.kind}validation loss {result.validation_loss:.4f}, "
         f"{time.monotonic() - began:.0f} s"
     )

@@ -4,7 +4,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import psutil
@@ -13,7 +13,7 @@ import psutil
 _CLOCK_SLACK_S = 60.0
 _LOOK_EVERY_S = 1.0
 JOB_TAG = "genre.job"
-"""Of a run that a worker writes: the process it works for, its `this_process` in one line."""
+"""Of a run that a worker writes: the process it works for, its `this_process`, `in_one_line`."""
 
 
 def this_process() -> dict[str, str]:
@@ -26,9 +26,19 @@ def this_process() -> dict[str, str]:
     }
 
 
-def is_gone(process: dict[str, str]) -> bool:
+def in_one_line(process: Mapping[str, str]) -> str:
+    """Return what `this_process` returned, as a name."""
+    return " ".join(process.values())
+
+
+def is_elsewhere(process: Mapping[str, str]) -> bool:
+    """Whether a process named by `this_process` is one of another machine."""
+    return process.get("host") != socket.gethostname()
+
+
+def is_gone(process: Mapping[str, str]) -> bool:
     """Whether a process named by `this_process` has ended; False for other machines' ones."""
-    if process.get("host") != socket.gethostname():
+    if is_elsewhere(process):
         return False
     try:
         found = psutil.Process(int(process["pid"]))

@@ -1,9 +1,13 @@
 """What the entry points share: parameters, config, where work runs and how it is shown."""
 
+import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlsplit
 
 import typer
 from pydantic import SecretStr
@@ -18,7 +22,10 @@ from genre_mlops.settings import Settings
 if TYPE_CHECKING:
     import pandas as pd
 
+_log = logging.getLogger("genre_mlops.job")
 PROJECT = Path(__file__).resolve().parents[1]
+# Steps that need the database of the studies.
+_STUDYING = {"main", "train", "register"}
 PRESETS = Path(__file__).with_name("configs")
 _SHORTCUTS = {
     "split": "split.scheme",
@@ -203,7 +210,9 @@ def run(step: str, line: Callable[[Job], Any], config: Config, *, engine: str = 
     # What cannot work is said before anything is begun.
     source = open_dataset(config.data, root=settings.workspace / "datasets")
     workspace = settings.made_workspace()
-    if settings.search_storage.get_secret_value():
+    if scheduler and not _is_loopback(scheduler):
+        _warn_of_files(settings)
+    if step in _STUDYING and settings.search_storage.get_secret_value():
         from genre_mlops.search.storage import open_storage
 
         open_storage(settings.search_storage.get_secret_value())
@@ -220,6 +229,29 @@ def run(step: str, line: Callable[[Job], Any], config: Config, *, engine: str = 
             # Workers that were cut off cannot close their trials' runs themselves.
             stop_workers()
             tracking.sweep_dead_runs(own=True)
+
+
+def _is_loopback(address: str) -> bool:
+    host = urlsplit(address).hostname or ""
+    with suppress(ValueError):
+        return ip_address(host).is_loopback
+    return host == "localhost"
+
+
+def _warn_of_files(settings: Settings) -> None:
+    """Warn where workers on other machines would write to a database that is a file."""
+    from genre_mlops import tracking
+
+    named = {
+        "MLFLOW_TRACKING_URI": tracking.tracking_uri(),
+        "GENRE_SEARCH_STORAGE": settings.search_storage.get_secret_value() or "sqlite:",
+    }
+    if files := [name for name, address in named.items() if address.startswith("sqlite:")]:
+        _log.warning(
+            "SQLite is for one machine: if the cluster has several, name databases that all of "
+            "them reach (%s; docs/cluster.md)",
+            ", ".join(files),
+        )
 
 
 def _scheduler(engine: str, settings: Settings) -> str:

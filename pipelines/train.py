@@ -8,7 +8,7 @@ from genre_mlops.engine import stop_workers
 from genre_mlops.files import alone
 from genre_mlops.fitting import Plan
 from genre_mlops.members import train_members
-from genre_mlops.search import BestTrial, search, shipped_before, study_key
+from genre_mlops.search import BestTrial, in_use, search, shipped_before, study_key
 from genre_mlops.search.report import dashboard_command, log_search, log_space
 from genre_mlops.search_pictures import search_pictures
 from genre_mlops.shipping import ship
@@ -22,8 +22,8 @@ def run(job: Job, data: Validated) -> tuple[BestTrial, Path]:
     """Search, train the other members, and return the best trial with the bundle's folder."""
     config, folder = job.config, job.workspace / "studies"
     # Its figures are of validation tracks, and do not say themselves what these are.
-    name = "train" + " (synthetic music)" * data.source.synthetic
-    with tracking.open_run("train", name, tags=data.tags) as run_id:
+    title = "train" + " (synthetic music)" * data.source.synthetic
+    with tracking.open_run("train", title, tags=data.tags) as run_id:
         plan = Plan(
             config=config,
             genres=data.genres,
@@ -43,14 +43,15 @@ def run(job: Job, data: Validated) -> tuple[BestTrial, Path]:
         _log.info("the search can be watched: %s", dashboard_command(plan))
         engine = job.engine.with_workers(config.search.workers)
         best = search(plan, engine)
-        for name, picture in search_pictures(log_search(plan, best)).items():
-            tracking.log_figure(picture, f"search/{name}.png")
-        # Jobs that share a study ship it one after the other.
-        with alone(folder / best.study):
-            bundle = shipped_before(best)
-            if bundle is None:
-                members = train_members(plan, best.config, folder / best.study, engine)
-                bundle = _ship(plan, best, [best.network, *members], data)
+        with in_use(plan, best.study):
+            for name, picture in search_pictures(log_search(plan, best)).items():
+                tracking.log_figure(picture, f"search/{name}.png")
+            # Jobs that share a study ship it one after the other.
+            with alone(folder / best.study, busy="waiting for a job that ships the same search"):
+                bundle = shipped_before(best)
+                if bundle is None:
+                    members = train_members(plan, best.config, best.network, engine)
+                    bundle = _ship(plan, best, [best.network, *members], data)
     return best, bundle
 
 

@@ -3,6 +3,7 @@
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -59,7 +60,8 @@ def server(programs: Path) -> Iterator[str]:
         run("createdb", "-h", "127.0.0.1", "-p", str(port), "-U", "genre", "genre")
         yield f"postgresql+psycopg://genre:unused@127.0.0.1:{port}/genre"
     finally:
-        process.terminate()
+        # At once: SIGTERM would wait until nobody is connected.
+        process.send_signal(signal.SIGINT)
         process.wait(60)
         shutil.rmtree(folder)
 

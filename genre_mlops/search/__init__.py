@@ -26,10 +26,12 @@ from genre_mlops.processes import repeating
 from genre_mlops.search.attributes import DONE, JOB, MEMORY_MB, PLACE, REASON, SECONDS, TRACKING_S
 from genre_mlops.search.budget import Budget
 from genre_mlops.search.choice import Choice, choose
-from genre_mlops.search.storage import UNREACHABLE
+from genre_mlops.search.storage import UNREACHABLE, reachable
 from genre_mlops.search.studies import (
+    NOTE_EVERY_S,
     end_study,
     find_study,
+    in_use,
     network_path,
     newest_bundle,
     note_searched,
@@ -44,6 +46,7 @@ __all__ = [
     "BestTrial",
     "end_study",
     "find_study",
+    "in_use",
     "newest_bundle",
     "search",
     "shipped_before",
@@ -53,7 +56,6 @@ _log = logging.getLogger(__name__)
 
 _LOOK_EVERY_S = 1.0
 _TAKE_BACK_EVERY_S = 2.0
-_NOTE_EVERY_S = 10.0
 # Workers that die without an epoch's progress between them, for each that there may be.
 _MOST_DEATHS = 4
 
@@ -124,6 +126,7 @@ class BestTrial:
         }
 
 
+@reachable()
 def search(plan: Plan, engine: Engine) -> BestTrial:
     """Run trials until the budget is met, and return the best.
 
@@ -142,7 +145,8 @@ def search(plan: Plan, engine: Engine) -> BestTrial:
     Raises
     ------
     GenreError
-        No trial ran to its end; workers die one after the other.
+        No trial ran to its end; workers die one after the other; the studies' database cannot be
+        used.
     """
     tracking.use_tracking_uri(plan.tracking_uri)
     study = open_study(plan)
@@ -152,15 +156,10 @@ def search(plan: Plan, engine: Engine) -> BestTrial:
     until_s = time.time() + limit_s - searched_s(study)
     told = _Told(budget, plan, engine, until_s)
     # A time budget outlives a kill.
-    note = partial(note_searched, study, "-".join(plan.job.values()), time.time())
+    note = partial(note_searched, study, plan.job, time.time())
     try:
-        with repeating(note, _NOTE_EVERY_S):
+        with repeating(note, NOTE_EVERY_S):
             _run_all(Task(plan, study.study_name, engine.threads, until_s), engine, told)
-    except UNREACHABLE as error:
-        raise GenreError(
-            "the studies' database has gone away, or refuses to work; run the same command to go "
-            f"on: {str(error).splitlines()[0]}"
-        ) from error
     finally:
         with suppress(*UNREACHABLE):
             note()
@@ -230,7 +229,9 @@ class _Told:
         self.budget, self._engine, self._until_s = budget, engine, until_s
         self._n_trials = plan.config.search.trials
         self._workers = max(1, engine.workers)
-        self._kind = "synthetic " * plan.synthetic
+        self._kind = plan.kind
+        # With two objectives the trial that is taken need not be that of the least loss.
+        self._taken = "best" if plan.config.search.objective == "accuracy" else "taken"
         ended = budget.look().ended
         self._told = {trial.number for trial in ended}
         if ended:
@@ -268,7 +269,9 @@ class _Told:
     def _best(self) -> str:
         best = choose(self.budget.study)
         return (
-            f"best {best.validation_loss:.4f}, trial {best.place}" if best else "none complete yet"
+            f"{self._taken} {best.validation_loss:.4f}, trial {best.place}"
+            if best
+            else "none complete yet"
         )
 
     def _left(self, ended: list[FrozenTrial], n_done: int) -> Iterator[str]:

@@ -10,7 +10,8 @@ FINISHED = "genre.finished"
 WORKSPACE = "genre.workspace"
 """What the file of this name in the study's folder holds: it is the same where that is shared."""
 SEARCHED = "genre.searched."
-"""Begins the names under which jobs note [from, to], in seconds since 1970."""
+"""Begins the names under which jobs note who they are, when they were last `seen`, and from when to
+when they `searched`, in seconds since 1970."""
 
 # Of a trial.
 PLACE = "genre.place"

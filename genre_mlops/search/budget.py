@@ -19,7 +19,7 @@ from genre_mlops import tracking
 from genre_mlops.config import Config
 from genre_mlops.crew import MOST_DEATHS
 from genre_mlops.fitting import Plan
-from genre_mlops.processes import is_gone, this_process
+from genre_mlops.processes import is_elsewhere, is_gone, this_process
 from genre_mlops.search.attributes import (
     DEATHS,
     DONE,
@@ -110,6 +110,11 @@ class Budget:
         -------
         Trial or None
             Running, with its parameters; None where all places are filled or are being filled.
+
+        Raises
+        ------
+        sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError
+            The database cannot be used.
         """
         config = self._plan.config
         with self._alone():
@@ -151,13 +156,15 @@ class Budget:
         return alone(self._plan.database, self.study.study_name)
 
     def _take_back(self, *, count_deaths: bool) -> None:
-        # Of workers on other machines it is known only that nothing was heard for long.
         silent = {*self._storage._get_stale_trial_ids(self._id)}
         for trial in self.look().running:
             # Whoever begins a trial holds the lock until it has a worker: without one it was
             # killed meanwhile.
             worker = trial.user_attrs.get(WORKER)
-            if worker is None or is_gone(worker) or self._trial_id(trial.number) in silent:
+            # Of workers on other machines it is known only that nothing was heard for long; those
+            # here may have slept with the machine.
+            is_lost = worker and is_elsewhere(worker) and self._trial_id(trial.number) in silent
+            if worker is None or is_gone(worker) or is_lost:
                 self._end(trial, count_death=count_deaths)
         newest = {trial.user_attrs.get(PLACE): trial for trial in self.look().every}
         for place, trial in newest.items():

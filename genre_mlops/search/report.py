@@ -24,6 +24,7 @@ from genre_mlops.search.attributes import (
 )
 from genre_mlops.search.budget import Budget
 from genre_mlops.search.space import space_rows
+from genre_mlops.search.storage import reachable
 
 if TYPE_CHECKING:
     from genre_mlops.search import BestTrial
@@ -110,7 +111,6 @@ class SearchReport:
 
 def report_of(plan: Plan, best: "BestTrial", budget: Budget) -> SearchReport:
     """Return what is known of a search."""
-    kind = "synthetic " if plan.synthetic else ""
     trials = []
     for trial in _by_place(budget):
         complete, told = trial.state is TrialState.COMPLETE, trial.user_attrs
@@ -130,8 +130,8 @@ def report_of(plan: Plan, best: "BestTrial", budget: Budget) -> SearchReport:
         taken=best.choice.place,
         n_objectives=len(budget.study.directions),
         importance=importances(budget.study),
-        kind=kind,
-        title=f"{kind}search {best.study}".capitalize(),
+        kind=plan.kind,
+        title=f"{plan.kind}search {best.study}".capitalize(),
     )
 
 
@@ -170,8 +170,15 @@ def log_space(config: Config) -> None:
     tracking.log_table(pd.DataFrame(columns), "search/space.json")
 
 
+@reachable()
 def log_search(plan: Plan, best: "BestTrial") -> SearchReport:
-    """Store figures, table and note of a search in the open run, and return what can be drawn."""
+    """Store figures, table and note of a search in the open run, and return what can be drawn.
+
+    Raises
+    ------
+    GenreError
+        The studies' database cannot be used.
+    """
     budget = Budget(plan, best.study)
     tracking.log_best_trial(best.choice.place, best.choice.run_id, best.summary())
     tracking.set_tags({"genre.objective": plan.config.search.objective})
@@ -208,14 +215,13 @@ def _by_place(budget: Budget) -> list[FrozenTrial]:
 
 
 def _note(plan: Plan, best: "BestTrial") -> str:
-    kind = "synthetic " if plan.synthetic else ""
     flat = plan.config.flat()
     rows = [f"| {key} | {flat[key]} | {value} |" for key, value in best.choice.params.items()]
     return "\n".join(
         [
             f"Study `{best.study}`: {best.n_trials} trials, {best.n_pruned} of them pruned. "
             f"Trial {best.choice.place} is taken: {best.choice.why}, "
-            f"{kind}validation loss {best.validation_loss:.4f}.",
+            f"{plan.kind}validation loss {best.validation_loss:.4f}.",
             "",
             "| setting | first trial | taken |",
             "|---|---|---|",

@@ -5,6 +5,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import optuna
 import sqlalchemy
@@ -13,14 +14,22 @@ from optuna.storages import RDBStorage
 from genre_mlops import files
 from genre_mlops.errors import GenreError
 
-# Seconds that a process waits for the others to be done with the database.
-_PATIENCE_S = 120
 # A running trial says so this often; one that has not for so long is given up.
 HEARTBEAT_S, GRACE_S = 15, 90
+# Seconds that a process waits for the others to be done with the file; then it still can beat.
+_PATIENCE_S = 60
 # Of PostgreSQL's advisory locks, ours: any number, but the same for all.
 _LOCK = 0x67656E72
-# A lock whose holder has lost its power or its network is free within half a minute.
-_SERVER_OPTIONS = "-c tcp_keepalives_idle=15 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"
+# Where one side has lost its power or its network, the other knows within half a minute: the server
+# frees the locks, and who waits for an answer is told that none will come.
+_POSTGRESQL = {
+    "connect_timeout": 10,
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+    "options": "-c tcp_keepalives_idle=15 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3",
+}
 UNREACHABLE = (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError)
 """What is raised where the database cannot be used."""
 
@@ -50,9 +59,8 @@ def open_storage(address: str) -> RDBStorage:
             )
     except UNREACHABLE as error:
         where = sqlalchemy.make_url(address).render_as_string(hide_password=True)
-        reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
         raise GenreError(
-            f"the studies' database {where} cannot be used (GENRE_SEARCH_STORAGE): {reason}"
+            f"the studies' database {where} cannot be used (GENRE_SEARCH_STORAGE): {_reason(error)}"
         ) from error
     if _is_file(address):
         # SQLite's own way is to lock the file at the first write: two processes that ask for a
@@ -63,6 +71,24 @@ def open_storage(address: str) -> RDBStorage:
             lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"),
         )
     return storage
+
+
+@contextmanager
+def reachable() -> Iterator[None]:
+    """Say in one line what ails the database of the studies.
+
+    Raises
+    ------
+    GenreError
+        It cannot be used.
+    """
+    try:
+        yield
+    except UNREACHABLE as error:
+        raise GenreError(
+            "the studies' database has gone away, or refuses to work; run the same command to go "
+            f"on: {_reason(error)}"
+        ) from error
 
 
 @contextmanager
@@ -77,9 +103,7 @@ def alone(address: str, study: str = "") -> Iterator[None]:
         with files.alone(path.with_name(f"{path.name}{study and '.'}{study}")):
             yield
         return
-    settings = {"connect_args": {"options": _SERVER_OPTIONS}}
-    engine = sqlalchemy.create_engine(address, poolclass=sqlalchemy.NullPool, **settings)
-    with engine.begin() as connection:
+    with sqlalchemy.create_engine(address, **_engine_settings(address)).begin() as connection:
         number = zlib.crc32(study.encode()) - 2**31
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK}, {number})")
         yield
@@ -89,12 +113,20 @@ def _is_file(address: str) -> bool:
     return address.startswith("sqlite:")
 
 
-def _engine_settings(address: str) -> dict[str, object]:
-    if _is_file(address):
-        # No transactions of the driver's own: it would begin them at the first write.
-        return {"connect_args": {"isolation_level": None, "timeout": _PATIENCE_S}}
-    # A connection that was cut meanwhile is opened again.
-    return {"pool_pre_ping": True}
+def _engine_settings(address: str) -> dict[str, Any]:
+    # SQLite: no transactions of the driver's own, which would begin them at the first write.
+    file = {"isolation_level": None, "timeout": _PATIENCE_S}
+    # A connection for each piece of work: none is kept that nobody closes, or that was cut.
+    return {
+        "poolclass": sqlalchemy.NullPool,
+        "connect_args": file if _is_file(address) else _POSTGRESQL,
+    }
+
+
+def _reason(error: BaseException) -> str:
+    """Return the database's own words, in one line: Optuna's are of a commit that failed."""
+    cause = error.__cause__ or error
+    return str(getattr(cause, "orig", None) or cause).strip().splitlines()[0]
 
 
 def _quieten() -> None:

@@ -9,9 +9,10 @@ import hashlib
 import json
 import time
 import uuid
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +24,19 @@ from genre_mlops import files
 from genre_mlops.config import Config
 from genre_mlops.errors import GenreError
 from genre_mlops.fitting import Plan
+from genre_mlops.processes import in_one_line, is_gone, repeating
 from genre_mlops.search.attributes import FINISHED, PLACE, SEARCHED, WORKSPACE
 from genre_mlops.search.budget import has_ended
 from genre_mlops.search.space import search_space
-from genre_mlops.search.storage import UNREACHABLE, alone, open_storage
+from genre_mlops.search.storage import UNREACHABLE, alone, open_storage, reachable
 
 # What is learnt from, how, and what trials are ranked by.
 _TRAINING_MODULES = (
     *(f"learning/{name}.py" for name in ("augment", "batches", "learner", "metrics", "networks")),
     *("learning/training.py", "logmel.py", "segments.py"),
 )
-# A job that searches notes it more often.
+NOTE_EVERY_S = 10.0
+"""How often a job notes that it is at a study."""
 _LATELY_S = 60.0
 # Settings that do not decide what a trial finds.
 _APART = {"data", "quality", "split", "evaluation", "baseline", "registry"}
@@ -58,14 +61,22 @@ def study_key(config: Config, split_digest: str) -> str:
 
 
 def open_study(plan: Plan) -> optuna.Study:
-    """Share or take up the newest study of a plan's key in its workspace, or begin another."""
+    """Share or take up the newest study of a plan's key in its workspace, or begin another.
+
+    Raises
+    ------
+    GenreError
+        The database cannot be used.
+    """
     plan.folder.mkdir(parents=True, exist_ok=True)
     storage = open_storage(plan.database)
     with alone(plan.database):
         names = [n for n in optuna.get_all_study_names(storage) if n.startswith(f"{plan.key}-")]
-        if names:
-            study = optuna.load_study(study_name=max(names, key=_number), storage=storage)
-            if not study.user_attrs.get(FINISHED) and _is_of(study, plan.folder):
+        for name in sorted(names, key=_number, reverse=True):
+            study = optuna.load_study(study_name=name, storage=storage)
+            if _is_of(study, plan.folder):
+                if study.user_attrs.get(FINISHED):
+                    break
                 return study
         number = max(map(_number, names), default=0) + 1
         return _create_study(plan, f"{plan.key}-{number:03d}", storage)
@@ -125,7 +136,7 @@ def find_study(bundle: Path, database: str) -> optuna.Study:
     Raises
     ------
     GenreError
-        It is not in this database.
+        It is not in this database, or that cannot be used.
     """
     try:
         return optuna.load_study(study_name=bundle.parent.name, storage=open_storage(database))
@@ -139,25 +150,35 @@ def find_study(bundle: Path, database: str) -> optuna.Study:
 def end_study(bundle: Path, study: optuna.Study, job: Mapping[str, str]) -> None:
     """Mark the search that made a bundle as over, and drop its trials' networks.
 
-    The next search with the same digest starts anew. While another job than this one searches, the
+    The next search with the same digest starts anew. While another job than this one is at it, the
     study stays open.
     """
     folder = bundle.parent
-    with files.alone(folder):
-        if _is_searched(study, "-".join(job.values())):
+    with files.alone(folder), reachable():
+        if _is_used(study, but=job):
             return
         study.set_user_attr(FINISHED, True)
-        for pattern in ("trial-*.keras", "member-*.keras", ".*.keras", "*.npz"):
+        for pattern in ("trial-*.keras", ".*.keras", "*.npz"):
             for path in folder.glob(pattern):
                 path.unlink()
 
 
-def _is_searched(study: optuna.Study, own: str) -> bool:
-    """Whether another job has said lately that it searches."""
-    notes = {k: v for k, v in study.user_attrs.items() if k.startswith(SEARCHED)}
-    notes.pop(f"{SEARCHED}{own}", None)
-    lately = any(time.time() - until_s < _LATELY_S for _, until_s in notes.values())
-    return lately and bool(study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
+@contextmanager
+def in_use(plan: Plan, study: str) -> Iterator[None]:
+    """Keep other jobs from ending a study, until the block ends well."""
+    with reachable():
+        opened = optuna.load_study(study_name=study, storage=open_storage(plan.database))
+    with repeating(partial(_note, opened, plan.job), NOTE_EVERY_S):
+        yield
+    _note(opened, plan.job, seen=0.0)
+
+
+def _is_used(study: optuna.Study, *, but: Mapping[str, str]) -> bool:
+    """Whether a job but one has lately said that it is at a study, and may be so still."""
+    return any(
+        note["job"] != but and time.time() - note["seen"] < _LATELY_S and not is_gone(note["job"])
+        for note in _notes(study)
+    )
 
 
 def newest_bundle(folder: Path, config: Config, split_digest: str) -> Path:
@@ -182,16 +203,26 @@ def network_path(plan: Plan, study: str, place: int) -> Path:
     return plan.folder / study / f"trial-{place:03d}.keras"
 
 
-def note_searched(study: optuna.Study, job: str, since_s: float) -> None:
+def note_searched(study: optuna.Study, job: Mapping[str, str], since_s: float) -> None:
     """Note that a job has searched from `since_s`, in seconds since 1970, until now."""
+    _note(study, job, searched=[since_s, time.time()])
+
+
+def _note(study: optuna.Study, job: Mapping[str, str], **more: object) -> None:
+    name = f"{SEARCHED}{in_one_line(job)}"
     # A database that cannot be reached now may be there for the next note.
     with suppress(*UNREACHABLE):
-        study.set_user_attr(f"{SEARCHED}{job}", [since_s, time.time()])
+        known = study.user_attrs.get(name, {})
+        study.set_user_attr(name, known | {"job": job, "seen": time.time()} | more)
+
+
+def _notes(study: optuna.Study) -> list[dict[str, Any]]:
+    return [note for name, note in study.user_attrs.items() if name.startswith(SEARCHED)]
 
 
 def searched_s(study: optuna.Study) -> float:
     """Return how long a study was searched, by one job or several at once, in seconds."""
-    spans = sorted(v for k, v in study.user_attrs.items() if k.startswith(SEARCHED))
+    spans = sorted(note["searched"] for note in _notes(study) if "searched" in note)
     total_s = until_s = 0.0
     for begin_s, end_s in spans:
         total_s += max(0.0, end_s - max(begin_s, until_s))

@@ -25,7 +25,7 @@ from genre_mlops.search.attributes import (
     TRACKING_S,
 )
 from genre_mlops.search.budget import Budget
-from genre_mlops.search.storage import HEARTBEAT_S
+from genre_mlops.search.storage import HEARTBEAT_S, reachable
 from genre_mlops.search.studies import network_path
 
 
@@ -62,29 +62,28 @@ class _Ended:
     values: tuple[float, ...] | None = None
 
 
-def run_trial(task: Task) -> bool:
-    """Begin a trial, train its network and tell Optuna and MLflow what came of it.
+@reachable()
+def run_trial(task: Task) -> None:
+    """Begin a trial where there is one to begin, and tell Optuna and MLflow what came of it.
 
-    Returns
-    -------
-    bool
-        Whether there was one to begin.
+    Raises
+    ------
+    GenreError
+        The studies' database cannot be used, or the tracks.
     """
     tracking.use_tracking_uri(task.plan.tracking_uri)
     budget = Budget(task.plan, task.study)
     trial = budget.begin(task.until_s)
     if trial is None:
-        return False
+        return
     with repeating(partial(budget.record_heartbeat, trial.number), HEARTBEAT_S):
         _run(task, trial)
-    return True
 
 
 def _run(task: Task, trial: optuna.Trial) -> None:
     plan, place = task.plan, trial.user_attrs[PLACE]
-    kind = "synthetic " if plan.synthetic else ""
     tags = plan.run_tags | {"genre.trial_number": str(trial.number)}
-    name = f"{kind}trial {place:03d}"
+    name = f"{plan.kind}trial {place:03d}"
     log = tracking.TrialLog(plan.experiment_id, plan.parent_run_id, name, tags)
     began, ended = time.monotonic(), _Ended(TrialState.FAIL, "interrupted")
     unfinished = plan.folder / task.study / f"{place:03d}.npz"

@@ -13,13 +13,13 @@ from urllib.request import url2pathname
 
 import mlflow
 from mlflow.data.pandas_dataset import from_pandas
-from mlflow.entities import RunStatus
+from mlflow.entities import LifecycleStage, RunStatus
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME
 
-from genre_mlops.processes import JOB_TAG, is_gone, this_process
+from genre_mlops.processes import JOB_TAG, in_one_line, is_gone, this_process
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,7 +81,7 @@ def dead_runs(*, own: bool = False) -> list[str]:
     own : bool
         Those too, on any machine, that workers write for this process.
     """
-    ours = " ".join(this_process().values()) if own else None
+    ours = in_one_line(this_process()) if own else None
     client = MlflowClient()
     experiments = [e.experiment_id for e in client.search_experiments()]
     found: list[str] = []
@@ -108,14 +108,12 @@ def sweep_dead_runs(*, own: bool = False) -> None:
 
 def kill_run(run_id: str, reason: str) -> None:
     """End a run as KILLED, and say why; one that is not there any more is no matter."""
+    if not _is_there(run_id):
+        return
     client = MlflowClient()
-    try:
-        client.set_tag(run_id, f"{TAG}state", "killed")
-        client.set_tag(run_id, f"{TAG}reason", reason)
-        client.set_terminated(run_id, RunStatus.to_string(RunStatus.KILLED))
-    except MlflowException as error:
-        if error.error_code != ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
-            raise
+    client.set_tag(run_id, f"{TAG}state", "killed")
+    client.set_tag(run_id, f"{TAG}reason", reason)
+    client.set_terminated(run_id, RunStatus.to_string(RunStatus.KILLED))
 
 
 def log_params(values: Mapping[str, object], *, prefix: str = "") -> None:
@@ -202,7 +200,8 @@ def log_best_trial(number: int, run_id: str, figures: Mapping[str, float]) -> No
     """Say in the open run which trial won, and mark that trial's run."""
     mlflow.log_metrics(dict(figures))
     mlflow.set_tags({f"{TAG}best_trial": str(number), f"{TAG}best_run": run_id})
-    MlflowClient().set_tag(run_id, f"{TAG}best", "true")
+    if _is_there(run_id):
+        MlflowClient().set_tag(run_id, f"{TAG}best", "true")
 
 
 def own_tags(step: str) -> dict[str, str]:
@@ -222,6 +221,17 @@ def quiet() -> Iterator[None]:
             yield
     finally:
         logger.setLevel(level)
+
+
+def _is_there(run_id: str) -> bool:
+    """Whether a run can be written: somebody may have deleted it in the UI."""
+    try:
+        found = MlflowClient().get_run(run_id)
+    except MlflowException as error:
+        if error.error_code != ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
+            raise
+        return False
+    return bool(found.info.lifecycle_stage == LifecycleStage.ACTIVE)
 
 
 def _is_dead(run: Any) -> bool:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -56,6 +57,19 @@ def test_the_best_trial_is_the_one_with_the_least_validation_loss(main_job: Ran)
     losses = {t.info.run_id: t.data.metrics.get("best_validation_loss", 99) for t in trials}
     assert train.data.tags["genre.best_run"] == min(losses, key=losses.__getitem__)
     assert train.data.metrics["best_validation_loss"] == min(losses.values())
+
+
+def test_the_search_leaves_tables_pictures_and_a_note(main_job: Ran):
+    train = runs_of(main_job.place, "train")[0]
+    files = client(main_job.place).list_artifacts(train.info.run_id, "search")
+    # Importance needs more trials.
+    pictures = {"history.png", "intermediate_values.png", "parallel_coordinate.png"}
+    assert {Path(file.path).name for file in files} == {"space.json", "trials.json"} | pictures
+    assert train.data.metrics["trials"] == 2
+    assert 0 < train.data.metrics["tracking_share"] < 1
+    assert train.data.metrics["worker_memory_mb"] > 100
+    assert "is taken: least validation loss" in train.data.tags["mlflow.note.content"]
+    assert train.data.tags["genre.study"].endswith("-001")
 
 
 def test_the_test_score_says_that_it_is_synthetic(main_job: Ran):

@@ -120,6 +120,7 @@ def test_two_workers_on_sqlite(plan: Plan):
     losses = [trial.values[0] for trial in ended if trial.state is TrialState.COMPLETE]
     assert best.validation_loss == min(losses)
     assert best.network.is_file()
+    assert 0 < best.tracking_share < 0.5  # of trials of a second; see docs/search.md
 
 
 def test_the_same_seed_and_one_worker_give_the_same_trials_bit_for_bit(music: Plan, tmp_path: Path):
@@ -238,7 +239,9 @@ def test_nothing_is_lost_by_killing_workers_and_the_search_itself(plan: Plan, tm
 def test_a_cluster_goes_on_when_a_worker_is_killed(plan: Plan, tmp_path: Path):
     """Features are built and a search ends, both on two workers of which one is killed."""
     tracking.use_tracking_uri(plan.tracking_uri)
-    plan = replace(plan, config=plan.config.override({"search.trials": 6}))
+    # Of many epochs, so that there is a middle to be killed in.
+    longer = {"search.trials": 6, "training.epochs": 30, "search.pruning_warmup_epochs": 30}
+    plan = replace(plan, config=plan.config.override(longer))
     catalog = pd.read_parquet(plan.catalog)
     with scheduler(tmp_path) as (address, _), worker(tmp_path):
         engine = Engine(2, dask=address, shared=tmp_path)

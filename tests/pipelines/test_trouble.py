@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from genre_mlops.learning.checkpoints import Checkpoint, Line
+from genre_mlops.search.studies import list_studies
 from tests.music import HARD_FOLDER_REASONS
 from tests.pipelines.conftest import SMALL, Place
 from tests.pipelines.runs import champion_of, client, parent_of, runs_of, statuses
@@ -51,14 +52,26 @@ def test_a_data_set_that_is_not_there_is_exit_code_3(place: Place):
 
 
 @pytest.mark.slow
-def test_a_hard_folder_is_cleaned_named_and_used(place: Place, hard_folder: Path):
+def test_a_hard_folder_is_cleaned_named_and_used(
+    place: Place, hard_folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    database = f"sqlite:///{place.root / 'team.db'}"
+    monkeypatch.setenv("GENRE_SEARCH_STORAGE", database)
     done = place.pipeline(
         [
             *("--dataset", str(hard_folder), "--trials", "3", "--epochs", "2", "--workers", "2"),
-            *("--set", TINY),
+            *("--objective", "accuracy+size", "--minutes", "30", "--set", TINY),
         ]
     )
     assert len(runs_of(place, "trial")) == 3
+    train = runs_of(place, "train")[0]
+    assert train.data.tags["genre.objective"] == "accuracy+size"
+    pictures = client(place).list_artifacts(train.info.run_id, "search")
+    assert "search/pareto_front.png" in {file.path for file in pictures}
+    assert "; taken " in done.stdout
+    [study] = list_studies(database)
+    assert (study.name, study.n_ended, study.finished) == (train.data.tags["genre.study"], 3, True)
+    assert not (place.root / "workspace" / "studies" / "search.db").exists()
     for track, reason in HARD_FOLDER_REASONS.items():
         line = next(line for line in done.stdout.splitlines() if track in line)
         assert reason in line
@@ -87,8 +100,10 @@ def test_a_refused_set_is_exit_code_3_with_its_offenders(place: Place, hard_fold
     assert "quality/report.html" in {file.path for file in report}
 
 
-def start_until_a_trial_trains(place: Place, arguments: list[str]) -> subprocess.Popen[bytes]:
-    """Start the main job and return when its second trial has ended an epoch."""
+def start_until_a_trial_trains(
+    place: Place, arguments: list[str], n_epochs: int
+) -> subprocess.Popen[bytes]:
+    """Start the main job and return when its second trial has ended more than so many epochs."""
     process = subprocess.Popen(
         place.command("main", arguments),
         cwd=place.root,
@@ -99,7 +114,7 @@ def start_until_a_trial_trains(place: Place, arguments: list[str]) -> subprocess
     deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
         assert process.poll() is None, "the job ended before it could be killed"
-        if kept_of(place):
+        if len(kept_of(place)) > n_epochs:
             return process
         time.sleep(0.2)
     raise AssertionError("no second trial in time")
@@ -113,19 +128,19 @@ def kept_of(place: Place) -> list[Line]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
-def test_a_killed_job_goes_on_and_leaves_nothing_running(place: Place, how: signal.Signals):
-    # Long enough to be killed in the second trial, which is not cut short before.
-    arguments = [*SMALL, "--epochs", "25"]
-    arguments[arguments.index("--set") + 1] += " search.pruning_warmup_epochs=25 training.members=1"
-    process = start_until_a_trial_trains(place, arguments)
-    os.kill(process.pid, how)
-    assert process.wait(60) == {signal.SIGKILL: -9, signal.SIGTERM: 143}[how]
-    kept = kept_of(place)
-    assert kept
-    if how == signal.SIGTERM:
-        assert "RUNNING" not in statuses(place)
-        assert runs_of(place, "trial")[1].info.status == "KILLED"
+def test_a_killed_job_goes_on_and_leaves_nothing_running(place: Place):
+    # Long enough to be killed twice in the second trial, which is not cut short before.
+    arguments = [*SMALL, "--epochs", "40"]
+    arguments[arguments.index("--set") + 1] += " search.pruning_warmup_epochs=40 training.members=1"
+    kept: list[Line] = []
+    for how, exit_code in ((signal.SIGTERM, 143), (signal.SIGKILL, -9)):
+        process = start_until_a_trial_trains(place, arguments, len(kept))
+        os.kill(process.pid, how)
+        assert process.wait(60) == exit_code
+        kept = kept_of(place)
+        if how == signal.SIGTERM:
+            assert "RUNNING" not in statuses(place)
+            assert runs_of(place, "trial")[1].info.status == "KILLED"
 
     done = place.pipeline(arguments)
     assert "features: 0 built, 60 reused" in done.stdout
@@ -133,10 +148,10 @@ def test_a_killed_job_goes_on_and_leaves_nothing_running(place: Place, how: sign
     assert champion_of(place) == 1
     trials = runs_of(place, "trial")
     assert "goes on after 1 of 2 trials" in done.stdout
-    assert [t.info.status for t in trials] == ["FINISHED", "KILLED", "FINISHED"]
+    assert [t.info.status for t in trials] == ["FINISHED", "KILLED", "KILLED", "FINISHED"]
     # The trial that was cut off is tried again with the same parameters, from its last epoch on.
-    assert trials[1].data.params == trials[2].data.params
-    told = client(place).get_metric_history(trials[2].info.run_id, "step_ms")
+    assert trials[1].data.params == trials[2].data.params == trials[3].data.params
+    told = client(place).get_metric_history(trials[3].info.run_id, "step_ms")
     assert [point.value for point in told[: len(kept)]] == [line["step_ms"] for line in kept]
-    assert [point.step for point in told] == list(range(1, 26))
-    assert parent_of(trials[2]) == runs_of(place, "train")[1].info.run_id
+    assert [point.step for point in told] == list(range(1, 41))
+    assert parent_of(trials[3]) == runs_of(place, "train")[2].info.run_id

@@ -86,7 +86,7 @@ def test_one_that_dies_takes_only_its_own_task_along():
     with LocalCrew(2) as crew:
         crew.start(who, 2.0)
         crew.start(die, 1)
-        died, lived = ended_of(crew, 2)
+        lived, died = sorted(ended_of(crew, 2), key=lambda ended: ended.died)
         assert (died.died, died.task, died.result) == (True, 1, None)
         assert (lived.died, lived.task) == (False, 2.0)
         # Another takes its place.

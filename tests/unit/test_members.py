@@ -39,16 +39,18 @@ def runs(plan: Plan) -> list[str]:
 @pytest.mark.slow
 def test_each_member_is_trained_once_and_what_is_shipped_is_their_mean(plan: Plan, tmp_path: Path):
     folder = tmp_path / "study"
-    paths = train_members(plan, CONFIG, folder, EngineHere())
-    assert [path.name for path in paths] == ["member-001.keras", "member-002.keras"]
-    assert runs(plan) == ["synthetic member-001", "synthetic member-002"]
+    first = folder / "trial-007.keras"
+    paths = train_members(plan, CONFIG, first, EngineHere())
+    names = ["trial-007-member-001", "trial-007-member-002"]
+    assert [path.stem for path in paths] == names
+    assert runs(plan) == [f"synthetic {name}" for name in names]
     assert list(folder.glob("*.npz")) == []
     before = [load_network(path).get_weights() for path in paths]
     assert not all(np.array_equal(a, b) for a, b in zip(*before, strict=True))
 
     paths[1].unlink()
-    train_members(plan, CONFIG, folder, EngineHere())
-    assert runs(plan) == ["synthetic member-001", "synthetic member-002", "synthetic member-002"]
+    train_members(plan, CONFIG, first, EngineHere())
+    assert runs(plan) == [f"synthetic {name}" for name in (*names, names[1])]
     for weights, path in zip(before, paths, strict=True):
         for one, other in zip(weights, load_network(path).get_weights(), strict=True):
             np.testing.assert_array_equal(one, other)
@@ -75,16 +77,21 @@ def test_a_member_whose_job_is_gone_ends_with_its_epoch_and_goes_on_for_the_next
     config = CONFIG.override({"network.kind": "cnn1d", "training.members": 2} | UNCHANGED)
     gone = replace(plan, job=this_process() | {"process_started": "0.00"})
     folder = tmp_path / "study"
+    first = folder / "trial-000.keras"
     with pytest.raises(SystemExit, match="is gone"):
-        train_members(gone, config, folder, EngineHere())
-    state = folder / "member-001.npz"
+        train_members(gone, config, first, EngineHere())
+    state = folder / "trial-000-member-001.npz"
     assert [path.name for path in folder.iterdir()] == [state.name]
     kept = Checkpoint(state).load()
     assert len(kept.lines) == 1
-    [path] = train_members(plan, config, folder, EngineHere())
+    # Another trial has become the best: what was begun is not of its config.
+    [other] = train_members(plan, config, folder / "trial-001.keras", EngineHere())
+    assert state.exists()
+    other.unlink()
+    [path] = train_members(plan, config, first, EngineHere())
     assert [each.name for each in folder.iterdir()] == [path.name]
     client = MlflowClient(plan.tracking_uri)
-    ended, cut_off = client.search_runs([plan.experiment_id])
+    ended, _, cut_off = client.search_runs([plan.experiment_id])
     assert (cut_off.info.status, ended.info.status) == ("KILLED", "FINISHED")
     # What was measured before is told again, not measured again.
     told = client.get_metric_history(ended.info.run_id, "elapsed_s")

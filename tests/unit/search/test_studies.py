@@ -22,9 +22,8 @@ from genre_mlops.search import (
 from genre_mlops.search.attributes import (
     WORKSPACE,
 )
-from genre_mlops.search.budget import Budget
 from genre_mlops.search.storage import open_storage
-from genre_mlops.search.studies import note_searched, open_study, searched_s
+from genre_mlops.search.studies import in_use, note_searched, open_study, searched_s
 from tests.searches import GONE
 
 N_ASKED = 10
@@ -101,19 +100,23 @@ def test_a_study_is_shared_until_it_has_ended(plan: Plan, tmp_path: Path):
     folder = plan.folder / "key-001"
     bundle = folder / "bundle-000"
     bundle.mkdir(parents=True)
-    for name in ("trial-000.keras", "member-001.keras", "member-002.npz", "001.npz"):
+    networks = ("trial-000.keras", "trial-000-member-001.keras")
+    for name in (*networks, "trial-000-member-002.npz", "001.npz"):
         (folder / name).touch()
         (bundle / name).touch()
     study = find_study(bundle, plan.database)
-    # While another job is at it, it stays open, and its trials keep their files.
-    other = Budget(replace(plan, job=GONE), "key-001")
-    running = other.begin()
-    assert running
-    note_searched(study, "-".join(GONE.values()), time.time() - 9)
+    # While another job is at it, between two trials or at its members, it stays open, and its
+    # trials keep their files.
+    note_searched(study, plan.job, time.time() - 9)
+    other = replace(plan, job=plan.job | {"host": "elsewhere"})
+    note_searched(study, other.job, time.time() - 9)
     end_study(bundle, study, plan.job)
+    with in_use(other, "key-001"):
+        end_study(bundle, find_study(bundle, plan.database), plan.job)
     assert (folder / "001.npz").exists()
     assert open_study(plan).study_name == "key-001"
-    other.study.tell(running, 0.5)
+    # One that was killed needs nothing any more.
+    note_searched(study, GONE, time.time() - 9)
     end_study(bundle, find_study(bundle, plan.database), plan.job)
     assert sorted(path.name for path in folder.iterdir()) == ["bundle-000", WORKSPACE]
     assert len([*bundle.iterdir()]) == 4
@@ -128,7 +131,8 @@ def test_networks_of_another_workspace_are_not_counted_on(plan: Plan, tmp_path: 
     here, there = (replace(plan, folder=tmp_path / name, storage=secret) for name in "ab")
     assert open_study(here).study_name == "key-001"
     assert open_study(there).study_name == "key-002"
-    assert open_study(here).study_name == "key-003"
+    # Nor do they keep a search from going on.
+    assert open_study(here).study_name == "key-001"
     assert address not in repr(here)
 
 
@@ -136,7 +140,11 @@ def test_time_that_jobs_search_together_counts_once(plan: Plan):
     study = open_study(plan)
     assert searched_s(study) == 0.0
     now = time.time()
-    note_searched(study, "a", now - 100)
-    note_searched(study, "b", now - 130)
-    study.set_user_attr("genre.searched.c", [now - 300, now - 250])
+    note_searched(study, {"pid": "1"}, now - 100)
+    note_searched(study, {"pid": "2"}, now - 130)
+    study.set_user_attr("genre.searched.3", {"searched": [now - 300, now - 250]})
+    # To keep its networks is not to search.
+    with in_use(plan, study.study_name):
+        time.sleep(0.1)
+    study = open_study(plan)
     assert searched_s(study) == pytest.approx(180, abs=2)
