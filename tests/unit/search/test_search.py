@@ -1,5 +1,6 @@
 """Whole searches: what they try, interrupted or not, and what they end with."""
 
+import sqlite3
 from dataclasses import replace
 
 import pytest
@@ -195,6 +196,17 @@ def test_an_error_ends_the_search_and_its_trial_is_tried_again(plan: Plan, tried
     assert sorted(run.info.status for run in runs) == ["FAILED", "FINISHED"]
     search(plan, EngineHere())
     assert tried_by(plan) == tried
+
+
+def test_a_database_that_refuses_is_said_in_its_own_words(plan: Plan, trainings):
+    trainings({2: OSError("the second trial is cut off")})
+    with pytest.raises(OSError, match="cut off"):
+        search(plan, EngineHere())
+    with sqlite3.connect(plan.folder / "search.db") as database:
+        refuses = "BEGIN SELECT RAISE(FAIL, 'not today'); END"
+        database.execute(f"CREATE TRIGGER refuse BEFORE INSERT ON trials {refuses}")
+    with pytest.raises(GenreError, match="run the same command to go on: not today"):
+        search(plan, EngineHere())
 
 
 def test_two_objectives_give_a_front_and_take_the_smallest_that_is_as_good(plan: Plan, trainings):
