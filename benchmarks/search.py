@@ -2,6 +2,7 @@
 
 Run: python -m benchmarks.search [--seeds 5] [--cpu-s 800] [--tracks 120] [--keep FOLDER]
      python -m benchmarks.search --speed-up [--rounds 3]
+     python -m benchmarks.search --memory
 On demo music, which is synthetic, with trials of 20 epochs of two crops a track. The first asks
 two searches of the same space for the least validation loss: ours (the config as it is first, then
 multivariate TPE, Hyperband), and random search by Optuna without pruning. Each has one thread and
@@ -12,8 +13,10 @@ tell what comes of that alone (nothing is run for it: that trial is known from o
 many CPU-seconds ours was as good as random search came to be in the end. A third of the tracks
 validates, nearly none tests: nothing is tested here, and a loss over few tracks is luck. Every
 search is kept: cut off, the same command goes on.
-With --speed-up the same eight trials are run by one worker, which has both cores, and by two, in
-turns: wall-clock time of `search`, from the first process started to the last trial told.
+With --memory one worker runs 30 trials; what it holds after each, and how much of the trials' time
+went into writing runs. With --speed-up the same eight trials are run by one worker, which has both
+cores, and by two, in turns: wall-clock time of `search`, from the first process started to the last
+trial told.
 """
 
 import argparse
@@ -54,7 +57,7 @@ SHORT = {
     "search.pruning_warmup_epochs": 7,
 }
 SPLIT = SplitConfig(test_share=0.05, validation_share=0.35)
-N_SPEED_TRIALS = 8
+N_SPEED_TRIALS, N_MEMORY_TRIALS = 8, 30
 Curve = list[tuple[float, float]]
 """CPU-seconds spent when a trial ended, and its validation loss."""
 
@@ -246,6 +249,27 @@ def speed_up(plan: Plan, rounds: int, progress: ProgressBars) -> None:
     )
 
 
+def memory(plan: Plan, progress: ProgressBars) -> None:
+    """Let one worker run trials, and print what it holds after each."""
+    from genre_mlops.search import search
+    from genre_mlops.search.attributes import MEMORY_MB, PLACE, WORKER
+    from genre_mlops.search.budget import Budget
+
+    folder = plan.folder / f"memory-{int(time.time())}"
+    config = plan.config.override({"search.trials": N_MEMORY_TRIALS})
+    asked = replace(plan, folder=folder, config=config)
+    best = search(asked, Engine(1, progress))
+    trials = sorted(Budget(asked, best.study).look().ended, key=lambda t: int(t.user_attrs[PLACE]))
+    held_mb = [trial.user_attrs[MEMORY_MB] for trial in trials]
+    n_processes = len({trial.user_attrs[WORKER]["pid"] for trial in trials})
+    print(f"synthetic demo music, {len(trials)} trials by one worker; {versions('tensorflow')}")
+    print("MB after each trial:", *(f"{mb:.0f}" for mb in held_mb))
+    thirds = [median(held_mb[i : i + 10]) for i in range(0, len(held_mb), 10)]
+    told = ", ".join(f"{mb:.0f}" for mb in thirds)
+    print(f"medians of ten: {told}; at the most {max(held_mb):.0f}; {n_processes} processes")
+    print(f"writing runs took {best.tracking_share:.2%} of the trials' time")
+
+
 def main() -> None:
     """Prepare, measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -254,6 +278,7 @@ def main() -> None:
     parser.add_argument("--tracks", type=int, default=120)
     parser.add_argument("--workers", type=int, default=0, help="searches at a time; 0: a core each")
     parser.add_argument("--speed-up", action="store_true")
+    parser.add_argument("--memory", action="store_true")
     parser.add_argument("--rounds", type=int, default=3, help="of --speed-up")
     parser.add_argument("--keep", type=Path, default=Path("workspace/search"))
     asked = parser.parse_args()
@@ -262,6 +287,8 @@ def main() -> None:
         plan = make_plan(asked.keep.resolve(), asked.tracks, engine)
         if asked.speed_up:
             speed_up(plan, asked.rounds, progress)
+        elif asked.memory:
+            memory(plan, progress)
         else:
             compare(plan, asked.seeds, asked.cpu_s, asked.keep.resolve(), engine)
 
