@@ -54,7 +54,6 @@ SHORT = {
     "training.crops_per_track": 2,
     "training.ema_epochs": 2,
     "search.trials": 100_000,
-    "search.pruning_warmup_epochs": 7,
 }
 SPLIT = SplitConfig(test_share=0.05, validation_share=0.35)
 N_SPEED_TRIALS, N_MEMORY_TRIALS = 8, 30

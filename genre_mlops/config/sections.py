@@ -247,8 +247,9 @@ class SearchConfig(Section):
     """Drawn at random before the sampler models what it saw."""
     pruning: Annotated[int, Field(ge=0, le=100)] = 3
     """Hyperband's reduction factor: of so many trials that reach a rung, one goes on; 0: all."""
-    pruning_warmup_epochs: Annotated[int, Field(ge=1)] = 10
-    """Epochs before the first rung."""
+    pruning_warmup_share: Annotated[float, Field(gt=0, le=1)] = 0.35
+    """Of a training's epochs, those before the first rung. The learning rate falls over all of
+    them: how a trial will end shows about half-way."""
     space: Mapping[str, Tried | None] = SEARCH_SPACE
     """Setting -> what is tried. What a file names is added to the default; null: not searched."""
 

@@ -75,6 +75,6 @@ def make_pruner(config: Config) -> optuna.pruners.BasePruner:
     # Optuna prunes by one objective only.
     if search.pruning < 2 or search.objective != "accuracy":
         return optuna.pruners.NopPruner()
-    return Hyperband(
-        search.pruning_warmup_epochs, config.training.epochs, search.pruning, seed=config.seed
-    )
+    epochs = config.training.epochs
+    warmup = max(1, round(search.pruning_warmup_share * epochs))
+    return Hyperband(warmup, epochs, search.pruning, seed=config.seed)

@@ -44,7 +44,7 @@ SHORT = {
     "training.epochs": 4,
     "search.trials": 40,
     "search.startup_trials": 8,
-    "search.pruning_warmup_epochs": 2,
+    "search.pruning_warmup_share": 0.5,
     "features.n_mels": 20,
 }
 N_MELS = {"features.n_mels": [20, 24]}
@@ -240,7 +240,7 @@ def test_a_cluster_goes_on_when_a_worker_is_killed(plan: Plan, tmp_path: Path):
     """Features are built and a search ends, both on two workers of which one is killed."""
     tracking.use_tracking_uri(plan.tracking_uri)
     # Of many epochs, so that there is a middle to be killed in.
-    longer = {"search.trials": 6, "training.epochs": 30, "search.pruning_warmup_epochs": 30}
+    longer = {"search.trials": 6, "training.epochs": 30, "search.pruning": 0}
     plan = replace(plan, config=plan.config.override(longer))
     catalog = pd.read_parquet(plan.catalog)
     with scheduler(tmp_path) as (address, _), worker(tmp_path):

@@ -131,7 +131,7 @@ def kept_of(place: Place) -> list[Line]:
 def test_a_killed_job_goes_on_and_leaves_nothing_running(place: Place):
     # Long enough to be killed twice in the second trial, which is not cut short before.
     arguments = [*SMALL, "--epochs", "40"]
-    arguments[arguments.index("--set") + 1] += " search.pruning_warmup_epochs=40 training.members=1"
+    arguments[arguments.index("--set") + 1] += " search.pruning=0 training.members=1"
     kept: list[Line] = []
     for how, exit_code in ((signal.SIGTERM, 143), (signal.SIGKILL, -9)):
         process = start_until_a_trial_trains(place, arguments, len(kept))

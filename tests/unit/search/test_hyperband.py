@@ -80,3 +80,11 @@ def test_only_rungs_prune_and_only_trials_of_the_bracket_that_were_not_cut_off_c
 def test_it_can_be_left_out(overrides: dict[str, object]):
     assert isinstance(make_pruner(Config()), Hyperband)
     assert isinstance(make_pruner(Config().override(overrides)), optuna.pruners.NopPruner)
+
+
+def test_the_first_rung_is_after_a_share_of_the_epochs():
+    for epochs, rungs in ((40, [[14], []]), (20, [[7], []]), (1, [[]])):
+        pruner = make_pruner(Config().override({"training.epochs": epochs}))
+        assert isinstance(pruner, Hyperband)
+        found = {tuple(pruner.rungs(place)) for place in range(100)}
+        assert found == set(map(tuple, rungs))
