@@ -26,6 +26,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from statistics import median
 
@@ -63,8 +64,6 @@ Curve = list[tuple[float, float]]
 
 def make_plan(keep: Path, n_tracks: int, engine: Engine) -> Plan:
     """Render tracks, split them by artist, and compute the spectrograms of the whole space."""
-    from hashlib import sha256
-
     source = DemoDataset(keep / "datasets", n_tracks=n_tracks)
     source.prepare(engine.map, engine.progress)
     rows = []
@@ -171,6 +170,12 @@ def run_one(plan: Plan, cpu_s: float, keep: Path, task: tuple[str, int]) -> str:
 
 def _place(keep: Path, kind: str, seed: int, cpu_s: float) -> Path:
     return keep / "searches" / f"{kind}-{seed}-{cpu_s:g}.json"
+
+
+def _folder(keep: Path, n_tracks: int) -> Path:
+    """Return where searches of this size are kept: others are not taken for them."""
+    size = json.dumps([SHORT, SPLIT.model_dump(), n_tracks])
+    return keep.resolve() / f"{n_tracks}-{sha256(size.encode()).hexdigest()[:8]}"
 
 
 def best_at(curve: Curve, cpu_s: float) -> float:
@@ -289,13 +294,14 @@ def main() -> None:
     asked = parser.parse_args()
     with ProgressBars() as progress:
         engine = Engine(asked.workers, progress)
-        plan = make_plan(asked.keep.resolve(), asked.tracks, engine)
+        keep = _folder(asked.keep, asked.tracks)
+        plan = make_plan(keep, asked.tracks, engine)
         if asked.speed_up:
             speed_up(plan, asked.rounds, progress)
         elif asked.memory:
             memory(plan, progress)
         else:
-            compare(plan, asked.seeds, asked.cpu_s, asked.keep.resolve(), engine)
+            compare(plan, asked.seeds, asked.cpu_s, keep, engine)
 
 
 if __name__ == "__main__":

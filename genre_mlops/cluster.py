@@ -151,9 +151,10 @@ def _why_unfit(version: str, here: Mapping[str, str], path: Path | None) -> str:
     """Say on a worker what keeps it from this work; empty where nothing does."""
     if version != __version__:
         return f"has genre-mlops {__version__}, here it is {version}"
-    for name, found in _versions().items():
-        if found != here.get(name):
-            return f"has {name} {found}, here it is {here.get(name, 'not there')}"
+    there = _versions()
+    for name, wanted in here.items():
+        if there.get(name) != wanted:
+            return f"has {name} {there.get(name, 'not at all')}, here it is {wanted}"
     if path and not path.exists():
         return f"does not see the files in {path.parent}, which all machines have to share"
     return ""

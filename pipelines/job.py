@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("genre_mlops.job")
 PROJECT = Path(__file__).resolve().parents[1]
-# Steps that need the database of the studies.
-_STUDYING = {"main", "train", "register"}
+# Steps whose workers write runs and studies, and those that need the studies at all.
+_TRAINING = {"main", "train"}
+_STUDYING = {*_TRAINING, "register"}
 PRESETS = Path(__file__).with_name("configs")
 _SHORTCUTS = {
     "split": "split.scheme",
@@ -210,7 +211,7 @@ def run(step: str, line: Callable[[Job], Any], config: Config, *, engine: str = 
     # What cannot work is said before anything is begun.
     source = open_dataset(config.data, root=settings.workspace / "datasets")
     workspace = settings.made_workspace()
-    if scheduler and not _is_loopback(scheduler):
+    if step in _TRAINING and scheduler and not _is_loopback(scheduler):
         _warn_of_files(settings)
     if step in _STUDYING and settings.search_storage.get_secret_value():
         from genre_mlops.search.storage import open_storage

@@ -53,7 +53,7 @@ class Learner:
         self._next_epoch = -1
         n_steps = len(self._batches) * config.training.epochs
         self._schedule = _schedule(config.training, n_steps)
-        # Given the schedule, it would work it out for each variable, twice.
+        # Given the schedule, it would work it out for each variable.
         self._optimizer = keras.optimizers.AdamW(weight_decay=config.training.weight_decay)
         self._optimizer.build(self._network.trainable_variables)
         self._momentum = _ema_momentum(config.training, len(self._batches))

@@ -157,6 +157,7 @@ def search(plan: Plan, engine: Engine) -> BestTrial:
     told = _Told(budget, plan, engine, until_s)
     # A time budget outlives a kill.
     note = partial(note_searched, study, plan.job, time.time())
+    note()
     try:
         with repeating(note, NOTE_EVERY_S):
             _run_all(Task(plan, study.study_name, engine.threads, until_s), engine, told)

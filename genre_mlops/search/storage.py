@@ -115,12 +115,13 @@ def _is_file(address: str) -> bool:
 
 def _engine_settings(address: str) -> dict[str, Any]:
     # SQLite: no transactions of the driver's own, which would begin them at the first write.
-    file = {"isolation_level": None, "timeout": _PATIENCE_S}
+    connect: dict[str, Any] = {"isolation_level": None, "timeout": _PATIENCE_S}
+    if not _is_file(address):
+        # What the address says is meant.
+        said = sqlalchemy.make_url(address).query
+        connect = {name: value for name, value in _POSTGRESQL.items() if name not in said}
     # A connection for each piece of work: none is kept that nobody closes, or that was cut.
-    return {
-        "poolclass": sqlalchemy.NullPool,
-        "connect_args": file if _is_file(address) else _POSTGRESQL,
-    }
+    return {"poolclass": sqlalchemy.NullPool, "connect_args": connect}
 
 
 def _reason(error: BaseException) -> str:

@@ -7,6 +7,7 @@ with the trials it has; one that has ended is followed by a new study.
 
 import hashlib
 import json
+import logging
 import time
 import uuid
 from collections.abc import Iterator, Mapping
@@ -24,12 +25,13 @@ from genre_mlops import files
 from genre_mlops.config import Config
 from genre_mlops.errors import GenreError
 from genre_mlops.fitting import Plan
-from genre_mlops.processes import in_one_line, is_gone, repeating
+from genre_mlops.processes import in_one_line, is_elsewhere, is_gone, repeating
 from genre_mlops.search.attributes import FINISHED, PLACE, SEARCHED, WORKSPACE
 from genre_mlops.search.budget import has_ended
 from genre_mlops.search.space import search_space
 from genre_mlops.search.storage import UNREACHABLE, alone, open_storage, reachable
 
+_log = logging.getLogger(__name__)
 # What is learnt from, how, and what trials are ranked by.
 _TRAINING_MODULES = (
     *(f"learning/{name}.py" for name in ("augment", "batches", "learner", "metrics", "networks")),
@@ -139,7 +141,8 @@ def find_study(bundle: Path, database: str) -> optuna.Study:
         It is not in this database, or that cannot be used.
     """
     try:
-        return optuna.load_study(study_name=bundle.parent.name, storage=open_storage(database))
+        with reachable():
+            return optuna.load_study(study_name=bundle.parent.name, storage=open_storage(database))
     except KeyError as error:
         raise GenreError(
             f"study {bundle.parent.name} is not in the studies' database: name the one that its "
@@ -154,6 +157,11 @@ def end_study(bundle: Path, study: optuna.Study, job: Mapping[str, str]) -> None
     study stays open.
     """
     folder = bundle.parent
+    with reachable():
+        # Before the lock too: another job may hold it for as long as its members train.
+        if _is_used(study, but=job):
+            _log.info("study %s stays open: another job is at it", study.study_name)
+            return
     with files.alone(folder), reachable():
         if _is_used(study, but=job):
             return
@@ -168,15 +176,19 @@ def in_use(plan: Plan, study: str) -> Iterator[None]:
     """Keep other jobs from ending a study, until the block ends well."""
     with reachable():
         opened = optuna.load_study(study_name=study, storage=open_storage(plan.database))
+    _note(opened, plan.job)
     with repeating(partial(_note, opened, plan.job), NOTE_EVERY_S):
         yield
     _note(opened, plan.job, seen=0.0)
 
 
 def _is_used(study: optuna.Study, *, but: Mapping[str, str]) -> bool:
-    """Whether a job but one has lately said that it is at a study, and may be so still."""
+    """Whether a job but one is at a study; of one on another machine, whether it said so lately."""
     return any(
-        note["job"] != but and time.time() - note["seen"] < _LATELY_S and not is_gone(note["job"])
+        note["seen"]
+        and note["job"] != but
+        and not is_gone(note["job"])
+        and (not is_elsewhere(note["job"]) or time.time() - note["seen"] < _LATELY_S)
         for note in _notes(study)
     )
 

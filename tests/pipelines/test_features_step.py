@@ -10,11 +10,11 @@ from genre_mlops import tracking
 from genre_mlops.config import Config
 from genre_mlops.datasets.folder import FolderDataset
 from genre_mlops.engine import Engine
-from genre_mlops.errors import DataError
+from genre_mlops.errors import DataError, GenreError
 from genre_mlops.readings import hash_files
 from genre_mlops.store import Estimate
 from pipelines import features
-from pipelines.job import Job, Validated
+from pipelines.job import Job, Validated, run
 from tests.music import write_tune
 from tests.pipelines.conftest import Place
 from tests.pipelines.runs import client, runs_of
@@ -74,6 +74,40 @@ def test_the_estimate_says_where_the_work_is_done(workers: int, words: str):
     assert unknown == "9 to build, about 1 MB"
 
 
+@pytest.mark.parametrize(
+    ("runs", "studies", "named"),
+    [
+        ("http://h:5000", "postgresql+psycopg://h/genre", None),
+        ("sqlite:///a.db", "postgresql+psycopg://h/genre", "(MLFLOW_TRACKING_URI; docs"),
+        ("http://h:5000", "", "(GENRE_SEARCH_STORAGE; docs"),
+    ],
+)
+def test_files_that_other_machines_would_write_to_are_warned_of(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    runs: str,
+    studies: str,
+    named: str | None,
+):
+    monkeypatch.setattr("genre_mlops.tracking.tracking_uri", lambda: runs)
+    monkeypatch.setattr("genre_mlops.engine.Engine.check", refuse)
+    monkeypatch.setenv("GENRE_SEARCH_STORAGE", studies)
+    monkeypatch.setenv("GENRE_WORKSPACE", str(tmp_path))
+    for host, is_told in (("127.0.0.1", False), ("localhost", False), ("10.0.0.5", bool(named))):
+        caplog.clear()
+        monkeypatch.setenv("GENRE_DASK_SCHEDULER", f"tcp://{host}:8786")
+        monkeypatch.setattr("genre_mlops.search.storage.open_storage", lambda address: None)
+        with pytest.raises(GenreError, match="nobody is there"):
+            run("train", lambda job: None, Config(), engine="dask")
+        told = [record.message for record in caplog.records]
+        assert [named in message for message in told if named] == [True] * is_told
+
+
+def refuse(engine: Engine) -> None:
+    raise GenreError("nobody is there")
+
+
 @pytest.mark.slow
 def test_a_cluster_that_cannot_be_reached_is_said_before_any_work(
     place: Place, monkeypatch: pytest.MonkeyPatch
@@ -82,6 +116,7 @@ def test_a_cluster_that_cannot_be_reached_is_said_before_any_work(
     arguments = ["--dataset", "demo", "--engine", "dask"]
     done = place.pipeline(arguments, step="features", exit_code=1)
     assert f"no Dask scheduler can be reached at {NOBODY}" in done.stderr
+    assert "SQLite is for one machine" not in done.stderr
     found = json.loads(place.cli("doctor", "--json", exit_code=1).stdout)
     assert NOBODY in {f["topic"]: f for f in found if f["state"] == "wrong"}["cluster"]["text"]
     monkeypatch.setenv("GENRE_DASK_SCHEDULER", "somewhere")

@@ -51,6 +51,16 @@ def test_a_data_set_that_is_not_there_is_exit_code_3(place: Place):
     assert "there is no such path; expected one of demo, " in done.stderr
 
 
+def test_a_database_that_is_not_there_is_said_before_any_work(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("GENRE_SEARCH_STORAGE", "postgresql+psycopg://me:secret@127.0.0.1:1/genre")
+    done = place.pipeline(["--dataset", "demo"], exit_code=1)
+    assert "me:***@127.0.0.1:1/genre cannot be used (GENRE_SEARCH_STORAGE)" in done.stderr
+    assert "secret" not in done.stderr
+    assert not (place.root / "mlflow.db").exists()
+
+
 @pytest.mark.slow
 def test_a_hard_folder_is_cleaned_named_and_used(
     place: Place, hard_folder: Path, monkeypatch: pytest.MonkeyPatch
@@ -85,7 +95,11 @@ def test_a_hard_folder_is_cleaned_named_and_used(
 
 
 @pytest.mark.slow
-def test_a_refused_set_is_exit_code_3_with_its_offenders(place: Place, hard_folder: Path):
+def test_a_refused_set_is_exit_code_3_with_its_offenders(
+    place: Place, hard_folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    # This step needs no studies.
+    monkeypatch.setenv("GENRE_SEARCH_STORAGE", "postgresql+psycopg://me@127.0.0.1:1/genre")
     for i in range(5):
         (hard_folder / "whistle" / f"{i}.wav").write_bytes(b"")
     done = place.pipeline(["--dataset", str(hard_folder)], step="validate", exit_code=3)

@@ -111,11 +111,19 @@ def test_other_code_or_python_on_a_worker_is_refused(
         list(engine.map(errands.square, [1], label="squares"))
     monkeypatch.undo()
     here = cluster._versions()
-    for name, version in (("Python", "3.9"), ("soxr", "0.1.2")):
+    for name, version in (("Python", "3.9"), ("soxr", "0.1.2"), ("tensorflow", "1.0")):
         other = here | {name: version}
         monkeypatch.setattr(cluster, "_versions", lambda other=other: other)
         with pytest.raises(GenreError, match=rf"has {name} {here[name]}, here it is {version}"):
             list(engine.map(errands.square, [1], label="squares"))
+    monkeypatch.undo()
+    # One that has none at all.
+    more = here | {"tensorflow": "2", "rocm": "7"}
+    assert cluster._why_unfit(__version__, more, None) == (
+        f"has tensorflow {here['tensorflow']}, here it is 2"
+    )
+    more = here | {"rocm": "7"}
+    assert cluster._why_unfit(__version__, more, None) == "has rocm not at all, here it is 7"
 
 
 def test_a_folder_that_is_not_shared_is_said(engine: Engine, tmp_path: Path):

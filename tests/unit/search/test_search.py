@@ -1,6 +1,7 @@
 """Whole searches: what they try, interrupted or not, and what they end with."""
 
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -170,9 +171,8 @@ def test_settings_that_do_not_go_together_are_a_pruned_trial(plan: Plan, trainin
         "network.dropout": None,
     }
     overrides = {f"search.space.{key}": tried for key, tried in space.items()}
-    search(
-        replace(plan, config=plan.config.override(overrides | {"search.trials": 9})), EngineHere()
-    )
+    overrides |= {"search.trials": 9, "search.pruning": 0}
+    search(replace(plan, config=plan.config.override(overrides)), EngineHere())
     pruned = [trial for trial in ended(plan) if trial.state is TrialState.PRUNED]
     assert pruned
     for trial in pruned:
@@ -202,7 +202,7 @@ def test_a_database_that_refuses_is_said_in_its_own_words(plan: Plan, trainings)
     trainings({2: OSError("the second trial is cut off")})
     with pytest.raises(OSError, match="cut off"):
         search(plan, EngineHere())
-    with sqlite3.connect(plan.folder / "search.db") as database:
+    with closing(sqlite3.connect(plan.folder / "search.db")) as database:
         refuses = "BEGIN SELECT RAISE(FAIL, 'not today'); END"
         database.execute(f"CREATE TRIGGER refuse BEFORE INSERT ON trials {refuses}")
     with pytest.raises(GenreError, match="run the same command to go on: not today"):

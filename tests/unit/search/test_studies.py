@@ -8,21 +8,24 @@ from pathlib import Path
 
 import optuna
 import pytest
+import sqlalchemy
 
 from genre_mlops.config import Config
 from genre_mlops.errors import GenreError
 from genre_mlops.fitting import Plan
+from genre_mlops.processes import in_one_line
 from genre_mlops.search import (
     end_study,
     find_study,
     newest_bundle,
+    storage,
     studies,
     study_key,
 )
 from genre_mlops.search.attributes import (
     WORKSPACE,
 )
-from genre_mlops.search.storage import open_storage
+from genre_mlops.search.storage import open_storage, reachable
 from genre_mlops.search.studies import in_use, note_searched, open_study, searched_s
 from tests.searches import GONE
 
@@ -94,6 +97,20 @@ def test_a_database_that_cannot_be_used_is_said_without_its_password(tmp_path: P
         open_storage(f"sqlite:///{tmp_path / 'text.db'}")
 
 
+def test_what_ails_a_database_is_said_in_its_words_not_in_optunas():
+    cause = sqlalchemy.exc.OperationalError("INSERT", {}, OSError("the disk is full"))
+    with pytest.raises(GenreError, match="to go on: the disk is full"), reachable():
+        raise optuna.exceptions.StorageInternalError("An exception is raised") from cause
+
+
+def test_what_an_address_says_is_not_overruled():
+    settings = storage._engine_settings(
+        "postgresql+psycopg://me@db/genre?options=-csearch_path%3Dteam"
+    )
+    assert "options" not in settings["connect_args"]
+    assert settings["connect_args"]["connect_timeout"] == 10
+
+
 def test_a_study_is_shared_until_it_has_ended(plan: Plan, tmp_path: Path):
     assert open_study(plan).study_name == "key-001"
     assert open_study(plan).study_name == "key-001"
@@ -108,10 +125,11 @@ def test_a_study_is_shared_until_it_has_ended(plan: Plan, tmp_path: Path):
     # While another job is at it, between two trials or at its members, it stays open, and its
     # trials keep their files.
     note_searched(study, plan.job, time.time() - 9)
-    other = replace(plan, job=plan.job | {"host": "elsewhere"})
-    note_searched(study, other.job, time.time() - 9)
+    searching, shipping = ({**plan.job, "host": name} for name in ("elsewhere", "there"))
+    note_searched(study, searching, time.time() - 9)
     end_study(bundle, study, plan.job)
-    with in_use(other, "key-001"):
+    study.set_user_attr(f"genre.searched.{in_one_line(searching)}", {"job": searching, "seen": 0.0})
+    with in_use(replace(plan, job=shipping), "key-001"):
         end_study(bundle, find_study(bundle, plan.database), plan.job)
     assert (folder / "001.npz").exists()
     assert open_study(plan).study_name == "key-001"
