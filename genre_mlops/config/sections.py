@@ -243,7 +243,7 @@ class SearchConfig(Section):
     """Trials at the same time, each in a process of its own."""
     objective: Literal["accuracy", "accuracy+size"] = "accuracy"
     """What trials are ranked by: validation loss, or that and multiply-adds."""
-    startup_trials: Annotated[int, Field(ge=1)] = 4
+    startup_trials: Annotated[int, Field(ge=1)] = 10
     """Drawn at random before the sampler models what it saw."""
     pruning: Annotated[int, Field(ge=0, le=100)] = 3
     """Hyperband's reduction factor: of so many trials that reach a rung, one goes on; 0: all."""
