@@ -56,20 +56,23 @@ def studies(as_json: AsJson = False) -> None:
 
     with exit_codes():
         settings = Settings()
-        folder = settings.workspace / "studies"
-        made = settings.search_storage.get_secret_value() or (folder / "search.db").is_file()
-        found = list_studies(database_of(settings.search_storage, folder)) if made else []
+        database = database_of(settings.search_storage, settings.workspace / "studies")
+        file = Path(database.removeprefix("sqlite:///"))
+        # To look for a database that is a file must not make one.
+        there = not database.startswith("sqlite:") or file.is_file()
+        found = list_studies(database) if there else []
     if as_json:
         typer.echo(json.dumps([asdict(study) for study in found], indent=2))
         return
     if not found:
-        out.print("no studies yet: a search makes one, `make run`")
+        where = "" if there else f" ({file} is not there)"
+        out.print(f"no studies yet{where}: a search makes one, `make run`", highlight=False)
         return
-    names = ("study", "begun", "trials", "running", "least loss", "state")
+    names = ("study", "data", "begun", "trials", "running", "least loss", "state")
     table = Table(*names, box=None, pad_edge=False)
     for study in found:
-        best = "" if study.best is None else f"{study.best:.4f}"
+        best = "" if study.best is None else f"{'synthetic ' * study.synthetic}{study.best:.4f}"
         state = "registered" if study.finished else "open"
         counts = (str(study.n_ended), str(study.n_running))
-        table.add_row(study.name, study.begun, *counts, best, state)
+        table.add_row(study.name, Text(study.data), study.begun, *counts, best, state)
     out.print(table)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
@@ -12,6 +13,8 @@ from genre_mlops.search.report import SearchReport, SeenTrial
 
 # Beyond so many values of one setting, its axis names the first and the last.
 _MOST_NAMED = 5
+# Its axis is logarithmic where the largest is so many times the least.
+_MANY_TIMES = 8
 
 
 def search_pictures(found: SearchReport) -> dict[str, Figure]:
@@ -43,12 +46,17 @@ def history_picture(found: SearchReport) -> Figure:
     """Draw each trial's loss, the best so far, and that of the config as it is."""
     figure, axes = page(WIDTH, HEIGHT, f"{found.title}\nvalidation loss of each trial")
     complete = found.complete
+    cut_off = [trial for trial in complete if trial.cut_off]
     pruned = [trial for trial in found.trials if trial.loss is None and trial.curve]
-    axes.scatter(*_points(complete), color=BLUE, s=28, zorder=3, label="ran to its end")
+    axes.scatter(*_points(complete), color=BLUE, s=28, zorder=3, label="not pruned")
     if pruned:
         last = [trial.curve[max(trial.curve)] for trial in pruned]
         places = [trial.place for trial in pruned]
         axes.scatter(places, last, color=INK, s=22, marker="x", lw=1, alpha=0.5, label="pruned at")
+    if cut_off:
+        axes.scatter(*_points(cut_off), color="white", s=9, zorder=4)
+        axes.scatter([], [], edgecolor=BLUE, color="white", s=28, lw=2, label="time was over")
+    _keep_readable(axes, [trial.loss or 0.0 for trial in complete])
     so_far = np.minimum.accumulate([trial.loss or 0.0 for trial in complete])
     ends = [*(trial.place for trial in complete), max(trial.place for trial in found.trials)]
     axes.step(ends, [*so_far, so_far[-1]], where="post", color=BLUE, lw=1.4, label="best so far")
@@ -56,7 +64,7 @@ def history_picture(found: SearchReport) -> Figure:
         axes.axhline(complete[0].loss or 0.0, color=ORANGE, lw=1, ls="--", label="config as it is")
     axes.set(xlabel="trial", ylabel=found.loss_name)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    figure.legend(loc="outside lower right", ncols=4, frameon=False, fontsize=9)
+    figure.legend(loc="outside lower right", ncols=5, frameon=False, fontsize=9)
     return figure
 
 
@@ -75,7 +83,8 @@ def curves_picture(found: SearchReport) -> Figure:
             axes.plot(epochs[-1], trial.curve[epochs[-1]], "x", color=INK, ms=5, alpha=0.6)
     axes.set(xlabel="epoch", ylabel=found.loss_name)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    _legend(figure, taken=f"trial {found.taken}, taken")
+    _keep_readable(axes, [loss for trial in found.complete for loss in trial.curve.values()])
+    _legend(figure, taken=f"trial {found.taken}, taken", pruned=bool(_pruned(found)))
     return figure
 
 
@@ -117,28 +126,29 @@ def parallel_picture(found: SearchReport) -> Figure:
     """Draw what each trial tried as a line over all settings, darker for a lower loss."""
     names = found.varied
     width = max(WIDTH, 1.05 * len(names) + 1.5)
-    figure, axes = page(width, HEIGHT + 0.8, f"{found.title}\nwhat trials tried", bare=True)
+    title = f"{found.title}\nwhat trials tried: the darker the lower their loss"
+    figure, axes = page(width, HEIGHT + 0.8, title, bare=True)
     heights = {name: _scale([trial.params[name] for trial in found.trials]) for name in names}
     ranked = sorted(found.complete, key=lambda trial: trial.loss or 0.0, reverse=True)
-    shades = dict(zip((t.place for t in ranked), np.linspace(0.25, 1.0, len(ranked)), strict=True))
+    shades = dict(zip((t.place for t in ranked), np.linspace(0.4, 1.0, len(ranked)), strict=True))
     for number, trial in enumerate([*_pruned(found), *ranked]):
         line = [heights[name][0][trial.params[name]] for name in names]
         taken, shade = trial.place == found.taken, shades.get(trial.place)
         colour = ORANGE if taken else FAINT if shade is None else _blue(shade)
-        axes.plot(
-            range(len(names)), line, color=colour, lw=2.4 if taken else 1.2, zorder=number + 2
-        )
+        style = (0, (1, 1.5)) if shade is None else "-"
+        thick = 2.4 if taken else 1.2
+        axes.plot(range(len(names)), line, color=colour, lw=thick, ls=style, zorder=number + 2)
     for x, name in enumerate(names):
         axes.axvline(x, color=INK, lw=0.8, zorder=1)
         for value, height in heights[name][1]:
             axes.text(
                 x, height, f" {_short(value)}", fontsize=8, color=INK, va="center",
-                zorder=1_000, bbox={"facecolor": "white", "alpha": 0.7, "lw": 0, "pad": 0.5},
+                zorder=1_000, bbox={"facecolor": "white", "alpha": 0.9, "lw": 0, "pad": 0.5},
             )  # fmt: skip
     labels = [name.replace(".", ".\n", name.count(".") - 1 or 1) for name in names]
     axes.set_xticks(range(len(names)), labels, fontsize=8.5, parse_math=False)
     axes.set(yticks=[], xlim=(-0.5, len(names) - 0.4), ylim=(-0.06, 1.06))
-    _legend(figure, taken=f"trial {found.taken}, taken")
+    _legend(figure, taken=f"trial {found.taken}, taken", pruned=bool(_pruned(found)))
     return figure
 
 
@@ -168,9 +178,14 @@ def _scale(values: Sequence[object]) -> tuple[dict[object, float], list[tuple[ob
     distinct = sorted(set(values), key=lambda value: (str(type(value)), value))
     numbers = all(isinstance(value, int | float) for value in distinct)
     if numbers and len(distinct) > _MOST_NAMED:
-        low, high = float(distinct[0]), float(distinct[-1])  # type: ignore[arg-type]
-        where = {v: (float(v) - low) / (high - low) for v in distinct}  # type: ignore[arg-type]
-        return where, [(distinct[0], 0.0), (distinct[-1], 1.0)]
+        # By ratios where they are many: most would lie at the bottom.
+        by_ratio = distinct[0] > 0 and distinct[-1] / distinct[0] > _MANY_TIMES  # type: ignore[operator]
+        scaled = np.log(distinct) if by_ratio else np.array(distinct, float)  # type: ignore[arg-type]
+        heights = (scaled - scaled[0]) / (scaled[-1] - scaled[0])
+        return dict(zip(distinct, map(float, heights), strict=True)), [
+            (distinct[0], 0.0),
+            (distinct[-1], 1.0),
+        ]
     steps = np.linspace(0, 1, len(distinct)) if len(distinct) > 1 else [0.5]
     where = dict(zip(distinct, map(float, steps), strict=True))
     return where, list(where.items())
@@ -186,7 +201,16 @@ def _blue(shade: float) -> tuple[float, ...]:
     return tuple(colormaps[BLUES](shade))
 
 
-def _legend(figure: Figure, *, taken: str) -> None:
-    kinds = {taken: (ORANGE, 2.2), "ran to its end": (BLUE, 1.2), "pruned": (FAINT, 1.2)}
+def _keep_readable(axes: Axes, losses: Sequence[float]) -> None:
+    """Leave outside what is far above the losses of trials that ran to their end."""
+    most = max(losses) + 0.3 * (max(losses) - min(losses))
+    if axes.get_ylim()[1] > most > min(losses):
+        axes.set_ylim(top=most)
+
+
+def _legend(figure: Figure, *, taken: str, pruned: bool) -> None:
+    kinds = {taken: (ORANGE, 2.2), "not pruned": (BLUE, 1.2)}
+    if pruned:
+        kinds["pruned"] = (FAINT, 1.2)
     lines = [Line2D([], [], color=colour, lw=lw) for colour, lw in kinds.values()]
     figure.legend(lines, list(kinds), loc="outside lower right", ncols=3, frameon=False, fontsize=9)

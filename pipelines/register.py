@@ -1,5 +1,6 @@
 """Step 5: measure the bundle once on the test tracks, register it, and let the gate decide."""
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from genre_mlops.search import end_study, find_study, newest_bundle
 from pipelines import validate
 from pipelines.evidence import log_judged
 from pipelines.job import Job, Validated, start
+
+_log = logging.getLogger("genre_mlops.register")
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,16 @@ def line(job: Job) -> None:
             f"evaluation.sure_accuracy is {asked}, and the last search's bundle was made for "
             f"{made_for}: run the train entry point with the same parameters first"
         )
-    run(job, data, bundle)
+    made = run(job, data, bundle)
+    _log.info(
+        "registered %s %d from %s: %s; %s%s",
+        made.name,
+        made.version,
+        bundle.parent.name,
+        "champion" if made.verdict.promote else "challenger",
+        "synthetic: " * data.source.synthetic,
+        made.verdict.reason,
+    )
 
 
 if __name__ == "__main__":

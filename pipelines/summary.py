@@ -46,11 +46,13 @@ def summarise(outcome: Outcome) -> None:
     synthetic = "synthetic " * data.source.synthetic
     accuracy = registered.judged.evaluation.accuracy
     alias = CHAMPION if registered.verdict.promote else CHALLENGER
+    # With two objectives it need not be that of the least loss.
+    taken = "best trial" if best.config.search.objective == "accuracy" else "trial taken"
     champion, doubt = version_of(registered.name, CHAMPION), outcome.doubt
     rows = {
         "data": f"{data.source.name}: {len(data.catalog)} {synthetic}tracks of "
         f"{len(data.genres)} genres, {data.n_quarantined} set aside",
-        "best trial": f"trial {best.choice.place}, of {best.n_trials} ({best.n_pruned} pruned), "
+        taken: f"trial {best.choice.place}, of {best.n_trials} ({best.n_pruned} pruned), "
         f"{synthetic}validation loss {best.validation_loss:.3f}",
         f"{synthetic}test score": f"accuracy {accuracy.value:.3f}, 95 % interval "
         f"{accuracy.low:.3f} to {accuracy.high:.3f}, {len(registered.judged.tracks)} tracks",

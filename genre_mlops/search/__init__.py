@@ -23,7 +23,16 @@ from genre_mlops.errors import GenreError
 from genre_mlops.fitting import Plan
 from genre_mlops.learning.bundle import read_info
 from genre_mlops.processes import repeating
-from genre_mlops.search.attributes import DONE, JOB, MEMORY_MB, PLACE, REASON, SECONDS, TRACKING_S
+from genre_mlops.search.attributes import (
+    CUT_OFF,
+    DONE,
+    JOB,
+    MEMORY_MB,
+    PLACE,
+    REASON,
+    SECONDS,
+    TRACKING_S,
+)
 from genre_mlops.search.budget import Budget
 from genre_mlops.search.choice import Choice, choose
 from genre_mlops.search.storage import UNREACHABLE, reachable
@@ -193,6 +202,10 @@ def _run_all(task: Task, engine: Engine, told: "_Told") -> None:
             # What others run is waited for where there is nothing else to choose.
             no_choice = trials.running and choose(budget.study) is None
             if (n_left <= 0 or (out_of_time and not no_choice)) and not crew.n_busy:
+                if n_left > 0:
+                    _log.info(
+                        "the search's time is over after %s", counted(len(trials.ended), "trial")
+                    )
                 return
             # Those that other jobs run are not ours to begin; nor are ours once more.
             ours = sum(trial.user_attrs.get(JOB) == task.plan.job for trial in trials.running)
@@ -200,7 +213,10 @@ def _run_all(task: Task, engine: Engine, told: "_Told") -> None:
             n_wanted = 0 if out_of_time else n_left - n_taken
             for _ in range(min(crew.n_free, n_wanted)):
                 crew.start(run_trial, task)
-            n_deaths += sum(ended.died for ended in crew.wait(_LOOK_EVERY_S))
+            n_died = sum(ended.died for ended in crew.wait(_LOOK_EVERY_S))
+            if n_died:
+                _log.warning("%s died; what was tried is tried again", counted(n_died, "worker"))
+            n_deaths += n_died
             if trials.n_epochs > n_epochs:
                 n_deaths, n_epochs = 0, trials.n_epochs
             if n_deaths >= _MOST_DEATHS * max(1, engine.workers):
@@ -260,6 +276,8 @@ class _Told:
             what = f"{self._kind}validation loss {trial.values[0]:.4f}"
             if len(trial.values) > 1:
                 what += f", {trial.values[1] / 1e6:.1f} million multiply-adds"
+            if told.get(CUT_OFF):
+                what += f" ({told[REASON]})"
         elif trial.state in DONE:
             what = told.get(REASON, "pruned")
         else:

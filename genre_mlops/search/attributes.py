@@ -13,6 +13,9 @@ SEARCHED = "genre.searched."
 """Begins the names under which jobs note who they are, when they were last `seen`, and from when to
 when they `searched`, in seconds since 1970."""
 
+DATA, SYNTHETIC = "genre.dataset", "genre.synthetic"
+"""The name of what it learns from, and whether that is music made for testing."""
+
 # Of a trial.
 PLACE = "genre.place"
 """Its place in the budget, from 0. A second try of a trial that was cut off has the same."""
@@ -27,6 +30,8 @@ DEATHS = "genre.deaths"
 GIVEN_UP = "genre.given_up"
 """That it is not tried again after these."""
 REASON, SECONDS, TRACKING_S = "genre.reason", "genre.seconds", "genre.tracking_s"
+CUT_OFF = "genre.cut_off"
+"""That the search's time was over before its last epoch."""
 MEMORY_MB = "genre.memory_mb"
 """What its worker held at the end."""
 ACCURACY, LOSS_ERROR = "genre.validation_accuracy", "genre.validation_loss_error"

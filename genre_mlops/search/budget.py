@@ -64,7 +64,7 @@ class Trials:
     @property
     def n_epochs(self) -> int:
         """How many epochs they have run, those that were cut off among them."""
-        return sum(map(_n_epochs, self.every))
+        return sum(map(epochs_of, self.every))
 
 
 class Budget:
@@ -170,7 +170,7 @@ class Budget:
         for place, trial in newest.items():
             cut_off = trial.state is TrialState.FAIL and not trial.user_attrs.get(GIVEN_UP)
             if cut_off and place is not None:
-                noted = {PLACE: place, EPOCHS_BEFORE: _n_epochs(trial)}
+                noted = {PLACE: place, EPOCHS_BEFORE: epochs_of(trial)}
                 noted[DEATHS] = trial.user_attrs.get(DEATHS, 0)
                 # Killed while it was asked for, it has not all of its parameters yet.
                 params = trial.system_attrs.get("fixed_params", {}) | trial.params
@@ -190,7 +190,7 @@ class Budget:
     def _count_death(self, trial: FrozenTrial) -> None:
         """Note how many workers a trial may have killed; that of a job that ended is not one."""
         told = trial.user_attrs
-        further = _n_epochs(trial) > told.get(EPOCHS_BEFORE, 0)
+        further = epochs_of(trial) > told.get(EPOCHS_BEFORE, 0)
         n_deaths = 0 if further else told.get(DEATHS, 0) + (not is_gone(told.get(JOB, {})))
         noted = {DEATHS: n_deaths} | ({GIVEN_UP: True} if n_deaths >= MOST_DEATHS else {})
         for key, value in noted.items():
@@ -211,7 +211,8 @@ def _free_place(filled: Iterable[FrozenTrial]) -> int:
     return next(place for place in range(len(taken) + 1) if place not in taken)
 
 
-def _n_epochs(trial: FrozenTrial) -> int:
+def epochs_of(trial: FrozenTrial) -> int:
+    """Return how many epochs a trial has run."""
     return int(max(trial.last_step or 0, trial.user_attrs.get(EPOCHS, 0)))
 
 

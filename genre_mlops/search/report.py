@@ -1,9 +1,12 @@
 """What is known of a search when it is over: its trials as data, a table, a note."""
 
+import os
 import shlex
+import sys
 import warnings
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import optuna
@@ -15,6 +18,7 @@ from genre_mlops.config import Config
 from genre_mlops.fitting import Plan
 from genre_mlops.search.attributes import (
     ACCURACY,
+    CUT_OFF,
     LOSS_ERROR,
     MEMORY_MB,
     PLACE,
@@ -22,7 +26,7 @@ from genre_mlops.search.attributes import (
     RUN,
     SECONDS,
 )
-from genre_mlops.search.budget import Budget
+from genre_mlops.search.budget import Budget, epochs_of
 from genre_mlops.search.space import space_rows
 from genre_mlops.search.storage import reachable
 
@@ -45,6 +49,8 @@ class SeenTrial:
         Validation loss and, with two objectives, multiply-adds; None where it was pruned.
     loss_error : float
         Standard error of the loss, 0 where there is none.
+    cut_off : bool
+        Whether the search's time was over before its last epoch.
     curve : dict of int to float
         Epoch -> validation loss.
     params : dict
@@ -55,6 +61,7 @@ class SeenTrial:
     loss: float | None
     size: float | None
     loss_error: float
+    cut_off: bool
     curve: dict[int, float]
     params: dict[str, object]
 
@@ -121,6 +128,7 @@ def report_of(plan: Plan, best: "BestTrial", budget: Budget) -> SearchReport:
                 loss=trial.values[0] if complete else None,
                 size=sizes[0] if sizes else None,
                 loss_error=told.get(LOSS_ERROR, 0.0),
+                cut_off=told.get(CUT_OFF, False),
                 curve=trial.intermediate_values,
                 params=trial.params,
             )
@@ -153,9 +161,11 @@ def importances(study: optuna.Study) -> dict[str, float]:
 
 def dashboard_command(plan: Plan) -> str:
     """Return the command that shows a study in a browser; it has no password in it."""
+    # Also where the environment is not activated.
+    program = shlex.quote(os.path.relpath(Path(sys.executable).with_name("optuna-dashboard")))
     if plan.storage.get_secret_value():
-        return 'optuna-dashboard "$GENRE_SEARCH_STORAGE" --host 127.0.0.1'
-    return f"optuna-dashboard {shlex.quote(plan.database)} --host 127.0.0.1"
+        return f'{program} "$GENRE_SEARCH_STORAGE" --host 127.0.0.1'
+    return f"{program} {shlex.quote(plan.database)} --host 127.0.0.1"
 
 
 def log_space(config: Config) -> None:
@@ -199,7 +209,7 @@ def trial_table(budget: Budget) -> pd.DataFrame:
                 "state": trial.state.name.lower(),
                 **values,
                 "validation_accuracy": told.get(ACCURACY),
-                "epochs": trial.last_step,
+                "epochs": epochs_of(trial),
                 "seconds": told.get(SECONDS),
                 "worker_memory_mb": told.get(MEMORY_MB),
                 "why": told.get(REASON, ""),

@@ -62,7 +62,7 @@ def space_rows(config: Config) -> list[Row]:
 
 def _left_out(config: Config, key: str, tried: Choices | Range | None, value: object) -> str:
     if tried is None:
-        return "set"
+        return "set, or null in the space"
     if not tried.holds(value):
         return "set outside of it"
     if {"cnn1d", "cnn2d"} & {*key.split(".")} - _kinds(config):

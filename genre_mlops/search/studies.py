@@ -26,7 +26,7 @@ from genre_mlops.config import Config
 from genre_mlops.errors import GenreError
 from genre_mlops.fitting import Plan
 from genre_mlops.processes import in_one_line, is_elsewhere, is_gone, repeating
-from genre_mlops.search.attributes import FINISHED, PLACE, SEARCHED, WORKSPACE
+from genre_mlops.search.attributes import DATA, FINISHED, PLACE, SEARCHED, SYNTHETIC, WORKSPACE
 from genre_mlops.search.budget import has_ended
 from genre_mlops.search.space import search_space
 from genre_mlops.search.storage import UNREACHABLE, alone, open_storage, reachable
@@ -80,6 +80,8 @@ def open_study(plan: Plan) -> optuna.Study:
                 if study.user_attrs.get(FINISHED):
                     break
                 return study
+        # Nor the name of a study of another database in the same workspace.
+        names += [folder.name for folder in plan.folder.glob(f"{plan.key}-*")]
         number = max(map(_number, names), default=0) + 1
         return _create_study(plan, f"{plan.key}-{number:03d}", storage)
 
@@ -90,8 +92,10 @@ class StudyState:
 
     Attributes
     ----------
-    name, begun : str
-        Its name, and when its first trial was asked for, in local time.
+    name, data, begun : str
+        Its name, its data set, and when its first trial was asked for, in local time.
+    synthetic : bool
+        Whether its data set is.
     n_ended, n_running : int
         Its trials.
     best : float or None
@@ -101,6 +105,8 @@ class StudyState:
     """
 
     name: str
+    data: str
+    synthetic: bool
     begun: str
     n_ended: int
     n_running: int
@@ -124,6 +130,8 @@ def _state(study: optuna.Study) -> StudyState:
     times = [trial.datetime_start for trial in trials if trial.datetime_start]
     return StudyState(
         name=study.study_name,
+        data=study.user_attrs.get(DATA, ""),
+        synthetic=study.user_attrs.get(SYNTHETIC, False),
         begun=min(times).isoformat(" ", "seconds") if times else "",
         n_ended=sum(map(has_ended, trials)),
         n_running=sum(trial.state is TrialState.RUNNING for trial in trials),
@@ -249,11 +257,13 @@ def _create_study(plan: Plan, name: str, storage: optuna.storages.RDBStorage) ->
     )
     if n_objectives > 1:
         study.set_metric_names(["validation loss", "multiply-adds"])
+    study.set_user_attr(DATA, plan.tags.get("genre.dataset", ""))
+    study.set_user_attr(SYNTHETIC, plan.synthetic)
     flat = plan.config.flat()
     as_it_is = {key: flat[key] for key in search_space(plan.config)}
     study.enqueue_trial(as_it_is, user_attrs={PLACE: 0})
     token, file = uuid.uuid4().hex, plan.folder / name / WORKSPACE
-    file.parent.mkdir(exist_ok=True)
+    file.parent.mkdir()
     file.write_text(token)
     # Last: without it nobody takes the study up.
     study.set_user_attr(WORKSPACE, token)

@@ -15,6 +15,7 @@ from genre_mlops.fitting import Plan, fit
 from genre_mlops.processes import repeating
 from genre_mlops.search.attributes import (
     ACCURACY,
+    CUT_OFF,
     EPOCHS,
     LOSS_ERROR,
     MEMORY_MB,
@@ -141,7 +142,9 @@ def _train(task: Task, trial: optuna.Trial, log: tracking.TrialLog) -> _Ended:
         if one_objective:
             trial.report(loss, epoch)
             if trial.should_prune():
-                raise optuna.TrialPruned(f"pruned after epoch {epoch} at loss {loss:.4f}")
+                raise optuna.TrialPruned(
+                    f"pruned after epoch {epoch} at {plan.kind}loss {loss:.4f}"
+                )
         else:
             trial.set_user_attr(EPOCHS, epoch)
         if time.time() > task.until_s:
@@ -173,6 +176,7 @@ def _train(task: Task, trial: optuna.Trial, log: tracking.TrialLog) -> _Ended:
     why = "no better epoch came" if found.epochs < config.training.epochs else "all epochs run"
     if out_of_time:
         why = f"the search's time was over after epoch {found.epochs}"
+        trial.set_user_attr(CUT_OFF, True)
     values = (
         (found.validation_loss,)
         if one_objective

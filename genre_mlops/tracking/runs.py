@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TAG = "genre."
+RUNNING = RunStatus.to_string(RunStatus.RUNNING)
 # `mlflow run` makes the run before it builds the environment; by then ours has tagged it.
 _UNTAGGED_PATIENCE_S = 3_600.0
 # The longest value that the store takes for a tag of a data set.
@@ -64,6 +65,7 @@ def open_run(
     try:
         yield run.info.run_id
     except (KeyboardInterrupt, SystemExit):
+        mlflow.set_tag(f"{TAG}reason", "the job was stopped")
         mlflow.end_run(RunStatus.to_string(RunStatus.KILLED))
         raise
     except BaseException as error:
@@ -107,10 +109,10 @@ def sweep_dead_runs(*, own: bool = False) -> None:
 
 
 def kill_run(run_id: str, reason: str) -> None:
-    """End a run as KILLED, and say why; one that is not there any more is no matter."""
-    if not _is_there(run_id):
-        return
+    """End a run as KILLED, and say why; one that has ended, or is not there, stays as it is."""
     client = MlflowClient()
+    if not _is_there(run_id) or client.get_run(run_id).info.status != RUNNING:
+        return
     client.set_tag(run_id, f"{TAG}state", "killed")
     client.set_tag(run_id, f"{TAG}reason", reason)
     client.set_terminated(run_id, RunStatus.to_string(RunStatus.KILLED))

@@ -4,7 +4,6 @@ import json
 import shlex
 import socket
 import subprocess
-import sys
 import time
 import urllib.request
 from dataclasses import replace
@@ -48,7 +47,9 @@ def report_on(n_objectives: int, n_trials: int = N_TRIALS) -> SearchReport:
                 loss=None if pruned else 1.0 / (place + 1) + place % 2,
                 size=None if pruned or n_objectives == 1 else 1e6 * (1 + place),
                 loss_error=0.1,
-                curve={} if n_objectives > 1 else {1: 2.0, 2: 1.0 + place},
+                cut_off=place == n_trials - 1,
+                # One that was pruned is far off.
+                curve={} if n_objectives > 1 else {1: 2.0, 2: 1.0 + place + 900 * pruned},
                 params={
                     "network.dropout": 0.1 + 0.02 * place,
                     "network.kind": ("cnn1d", "cnn2d")[place % 2],
@@ -81,6 +82,10 @@ def test_one_objective_has_four_pictures_that_say_what_they_show():
     assert [name.replace("\n", "") for name in names] == ["network.dropout", "network.kind"]
     n_lines = len(pictures["intermediate_values"].axes[0].get_lines())
     assert n_lines == N_TRIALS + sum(place % 4 == 3 for place in range(N_TRIALS))
+    for name in ("history", "intermediate_values"):
+        assert pictures[name].axes[0].get_ylim()[1] < 25
+    told = [text.get_text() for text in pictures["history"].legends[0].get_texts()]
+    assert "time was over" in told
 
 
 def test_two_objectives_have_their_front():
@@ -147,7 +152,7 @@ def test_the_dashboard_command_shows_the_study(plan: Plan):
         port = free.getsockname()[1]
     program, *arguments = shlex.split(dashboard_command(plan))
     process = subprocess.Popen(
-        [Path(sys.executable).with_name(program), *arguments, "--port", str(port)],
+        [program, *arguments, "--port", str(port)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -169,7 +174,8 @@ def test_the_dashboard_command_shows_the_study(plan: Plan):
 
 def test_the_dashboard_command_holds_no_password(plan: Plan):
     plan = replace(plan, storage=SecretStr("postgresql+psycopg://me:secret@10.0.0.5/genre"))
-    assert dashboard_command(plan) == ('optuna-dashboard "$GENRE_SEARCH_STORAGE" --host 127.0.0.1')
+    told = dashboard_command(plan)
+    assert told.endswith('optuna-dashboard "$GENRE_SEARCH_STORAGE" --host 127.0.0.1')
 
 
 def run(*arguments: str, exit_code: int = 0) -> str:
@@ -181,7 +187,10 @@ def run(*arguments: str, exit_code: int = 0) -> str:
 def test_the_space_is_printed_as_a_table():
     changed = 'network.dropout=0.2 search.space.augment.eq_db={"low":1,"high":9}'
     lines = {line.split()[0]: line.strip() for line in run("space", "--set", changed).splitlines()}
-    assert lines["network.dropout"].split(maxsplit=2)[1:] == ["0.2", "not searched: set"]
+    assert lines["network.dropout"].split(maxsplit=2)[1:] == [
+        "0.2",
+        "not searched: set, or null in the space",
+    ]
     assert lines["augment.eq_db"].split() == ["augment.eq_db", "4.0", "1", "to", "9"]
     rows = json.loads(run("space", "--json"))
     assert {row["key"] for row in rows} >= {"network.kind", "features.n_mels"}
@@ -197,5 +206,8 @@ def test_studies_are_listed(plan: Plan, monkeypatch: pytest.MonkeyPatch, tmp_pat
     [found] = json.loads(run("studies", "--json"))
     assert (found["name"], found["n_ended"], found["finished"]) == (name, 0, False)
     assert name in run("studies")
+    monkeypatch.setenv("GENRE_SEARCH_STORAGE", f"sqlite:///{tmp_path / 'typo' / 'x.db'}")
+    assert f"{tmp_path / 'typo' / 'x.db'} is not there" in run("studies").replace("\n", "")
+    assert not (tmp_path / "typo").exists()
     monkeypatch.setenv("GENRE_SEARCH_STORAGE", "mysql://x")
     assert "not the address of a database" in run("studies", exit_code=2)

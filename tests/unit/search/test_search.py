@@ -132,7 +132,10 @@ def test_what_another_job_has_shipped_is_not_shipped_again(plan: Plan, trainings
     assert shipped_before(replace(best, config=surer)) is None
 
 
-def test_the_time_budget_ends_trials_with_what_they_have(plan: Plan, trainings, monkeypatch):
+def test_the_time_budget_ends_trials_with_what_they_have(
+    plan: Plan, trainings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    caplog.set_level("INFO")
     told = trainings()
     minutes = replace(plan, config=plan.config.override({"search.minutes": 1e-9}))
     best = search(minutes, EngineHere())
@@ -140,6 +143,8 @@ def test_the_time_budget_ends_trials_with_what_they_have(plan: Plan, trainings, 
     assert (best.n_trials, len(told.states)) == (1, 1)
     assert best.validation_loss == loss_of(plan.config) + 1
     assert "time was over after epoch 1" in ended(plan)[0].user_attrs["genre.reason"]
+    assert "(the search's time was over after epoch 1)" in caplog.text
+    assert "the search's time is over after 1 trial\n" in caplog.text
     # It is the same study's time, when the same command runs again; more of it goes on.
     assert search(minutes, EngineHere()).n_trials == 1
     longer = replace(plan, config=plan.config.override({"search.minutes": 60}))

@@ -154,6 +154,17 @@ def test_networks_of_another_workspace_are_not_counted_on(plan: Plan, tmp_path: 
     assert address not in repr(here)
 
 
+def test_a_search_in_another_database_leaves_this_ones_study_and_bundle_alone(
+    plan: Plan, tmp_path: Path
+):
+    assert open_study(plan).study_name == "key-001"
+    secret = type(plan.storage)(f"sqlite:///{tmp_path / 'team.db'}")
+    elsewhere = replace(plan, storage=secret)
+    assert open_study(elsewhere).study_name == "key-002"
+    assert open_study(plan).study_name == "key-001"
+    assert open_study(elsewhere).study_name == "key-002"
+
+
 def test_time_that_jobs_search_together_counts_once(plan: Plan):
     study = open_study(plan)
     assert searched_s(study) == 0.0
