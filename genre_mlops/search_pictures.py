@@ -13,8 +13,6 @@ from genre_mlops.search.report import SearchReport, SeenTrial
 
 # Beyond so many values of one setting, its axis names the first and the last.
 _MOST_NAMED = 5
-# Its axis is logarithmic where the largest is so many times the least.
-_MANY_TIMES = 8
 
 
 def search_pictures(found: SearchReport) -> dict[str, Figure]:
@@ -128,7 +126,12 @@ def parallel_picture(found: SearchReport) -> Figure:
     width = max(WIDTH, 1.05 * len(names) + 1.5)
     title = f"{found.title}\nwhat trials tried: the darker the lower their loss"
     figure, axes = page(width, HEIGHT + 0.8, title, bare=True)
-    heights = {name: _scale([trial.params[name] for trial in found.trials]) for name in names}
+    heights = {
+        name: _scale(
+            [trial.params[name] for trial in found.trials], by_ratio=name in found.by_ratio
+        )
+        for name in names
+    }
     ranked = sorted(found.complete, key=lambda trial: trial.loss or 0.0, reverse=True)
     shades = dict(zip((t.place for t in ranked), np.linspace(0.4, 1.0, len(ranked)), strict=True))
     for number, trial in enumerate([*_pruned(found), *ranked]):
@@ -173,19 +176,20 @@ def _pruned(found: SearchReport) -> list[SeenTrial]:
     return [trial for trial in found.trials if trial.loss is None]
 
 
-def _scale(values: Sequence[object]) -> tuple[dict[object, float], list[tuple[object, float]]]:
-    """Return where on its axis each value of a setting is, from 0 to 1, and which are named."""
+def _scale(
+    values: Sequence[object], *, by_ratio: bool
+) -> tuple[dict[object, float], list[tuple[object, float]]]:
+    """Return where on its axis each value of a setting is, from 0 to 1, and which are named.
+
+    Few values are evenly apart, in their order.
+    """
     distinct = sorted(set(values), key=lambda value: (str(type(value)), value))
-    numbers = all(isinstance(value, int | float) for value in distinct)
-    if numbers and len(distinct) > _MOST_NAMED:
-        # By ratios where they are many: most would lie at the bottom.
-        by_ratio = distinct[0] > 0 and distinct[-1] / distinct[0] > _MANY_TIMES  # type: ignore[operator]
-        scaled = np.log(distinct) if by_ratio else np.array(distinct, float)  # type: ignore[arg-type]
+    numbers = [float(value) for value in distinct if isinstance(value, int | float)]
+    if len(numbers) == len(distinct) > _MOST_NAMED:
+        scaled = np.log(numbers) if by_ratio else np.array(numbers)
         heights = (scaled - scaled[0]) / (scaled[-1] - scaled[0])
-        return dict(zip(distinct, map(float, heights), strict=True)), [
-            (distinct[0], 0.0),
-            (distinct[-1], 1.0),
-        ]
+        where = dict(zip(distinct, map(float, heights), strict=True))
+        return where, [(distinct[0], 0.0), (distinct[-1], 1.0)]
     steps = np.linspace(0, 1, len(distinct)) if len(distinct) > 1 else [0.5]
     where = dict(zip(distinct, map(float, steps), strict=True))
     return where, list(where.items())

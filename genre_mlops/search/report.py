@@ -14,7 +14,7 @@ import pandas as pd
 from optuna.trial import FrozenTrial, TrialState
 
 from genre_mlops import tracking
-from genre_mlops.config import Config
+from genre_mlops.config import Config, Range
 from genre_mlops.fitting import Plan
 from genre_mlops.search.attributes import (
     ACCURACY,
@@ -78,6 +78,8 @@ class SearchReport:
         The place of the one that was chosen.
     n_objectives : int
         1, or 2 with size.
+    by_ratio : frozenset of str
+        The settings that are searched by ratios.
     importance : dict of str to float
         Setting -> its share in what makes the loss low; empty for too few trials.
     kind : str
@@ -89,6 +91,7 @@ class SearchReport:
     trials: list[SeenTrial]
     taken: int
     n_objectives: int
+    by_ratio: frozenset[str]
     importance: dict[str, float]
     kind: str
     title: str
@@ -137,6 +140,11 @@ def report_of(plan: Plan, best: "BestTrial", budget: Budget) -> SearchReport:
         trials=trials,
         taken=best.choice.place,
         n_objectives=len(budget.study.directions),
+        by_ratio=frozenset(
+            key
+            for key, tried in plan.config.search.searched().items()
+            if isinstance(tried, Range) and tried.log
+        ),
         importance=importances(budget.study),
         kind=plan.kind,
         title=f"{plan.kind}search {best.study}".capitalize(),
@@ -226,7 +234,11 @@ def _by_place(budget: Budget) -> list[FrozenTrial]:
 
 def _note(plan: Plan, best: "BestTrial") -> str:
     flat = plan.config.flat()
-    rows = [f"| {key} | {flat[key]} | {value} |" for key, value in best.choice.params.items()]
+    # As code: the UI's tables have no space between their columns.
+    rows = [
+        f"| `{key}` | `{_brief(flat[key])}` | `{_brief(value)}` |"
+        for key, value in best.choice.params.items()
+    ]
     return "\n".join(
         [
             f"Study `{best.study}`: {best.n_trials} trials, {best.n_pruned} of them pruned. "
@@ -241,3 +253,7 @@ def _note(plan: Plan, best: "BestTrial") -> str:
             f"The study in a browser: `{dashboard_command(plan)}`",
         ]
     )
+
+
+def _brief(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -59,7 +59,13 @@ def report_on(n_objectives: int, n_trials: int = N_TRIALS) -> SearchReport:
         )
     importance = {"network.dropout": 0.7, "network.kind": 0.3}
     return SearchReport(
-        trials, 2 * (n_trials > 2), n_objectives, importance, "synthetic ", "Search"
+        trials=trials,
+        taken=2 * (n_trials > 2),
+        n_objectives=n_objectives,
+        by_ratio=frozenset({"network.dropout"}),
+        importance=importance,
+        kind="synthetic ",
+        title="Search",
     )
 
 
