@@ -272,7 +272,7 @@ def memory(plan: Plan, progress: ProgressBars) -> None:
     trials = sorted(Budget(asked, best.study).look().ended, key=lambda t: int(t.user_attrs[PLACE]))
     held_mb = [trial.user_attrs[MEMORY_MB] for trial in trials]
     n_processes = len({trial.user_attrs[WORKER]["pid"] for trial in trials})
-    print(f"synthetic demo music, {len(trials)} trials by one worker; {versions('tensorflow')}")
+    print(f"synthetic demo music, {len(trials)} trials by one worker; {versions('keras')}")
     print("MB after each trial:", *(f"{mb:.0f}" for mb in held_mb))
     thirds = [median(held_mb[i : i + 10]) for i in range(0, len(held_mb), 10)]
     told = ", ".join(f"{mb:.0f}" for mb in thirds)
