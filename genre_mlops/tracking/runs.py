@@ -13,7 +13,7 @@ from urllib.request import url2pathname
 
 import mlflow
 from mlflow.data.pandas_dataset import from_pandas
-from mlflow.entities import LifecycleStage, RunStatus
+from mlflow.entities import LifecycleStage, Run, RunStatus
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 from mlflow.tracking import MlflowClient
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TAG = "genre."
-RUNNING = RunStatus.to_string(RunStatus.RUNNING)
+KILLED = RunStatus.to_string(RunStatus.KILLED)
 # `mlflow run` makes the run before it builds the environment; by then ours has tagged it.
 _UNTAGGED_PATIENCE_S = 3_600.0
 # The longest value that the store takes for a tag of a data set.
@@ -66,7 +66,7 @@ def open_run(
         yield run.info.run_id
     except (KeyboardInterrupt, SystemExit):
         mlflow.set_tag(f"{TAG}reason", "the job was stopped")
-        mlflow.end_run(RunStatus.to_string(RunStatus.KILLED))
+        mlflow.end_run(KILLED)
         raise
     except BaseException as error:
         mlflow.set_tag(f"{TAG}error", str(error)[:5_000])
@@ -109,13 +109,13 @@ def sweep_dead_runs(*, own: bool = False) -> None:
 
 
 def kill_run(run_id: str, reason: str) -> None:
-    """End a run as KILLED, and say why; one that has ended, or is not there, stays as it is."""
-    client = MlflowClient()
-    if not _is_there(run_id) or client.get_run(run_id).info.status != RUNNING:
+    """End a run as KILLED, and say why; one that is so already, or not there, stays as it is."""
+    run, client = _find_run(run_id), MlflowClient()
+    if run is None or run.info.status == KILLED:
         return
     client.set_tag(run_id, f"{TAG}state", "killed")
     client.set_tag(run_id, f"{TAG}reason", reason)
-    client.set_terminated(run_id, RunStatus.to_string(RunStatus.KILLED))
+    client.set_terminated(run_id, KILLED)
 
 
 def log_params(values: Mapping[str, object], *, prefix: str = "") -> None:
@@ -202,7 +202,7 @@ def log_best_trial(number: int, run_id: str, figures: Mapping[str, float]) -> No
     """Say in the open run which trial won, and mark that trial's run."""
     mlflow.log_metrics(dict(figures))
     mlflow.set_tags({f"{TAG}best_trial": str(number), f"{TAG}best_run": run_id})
-    if _is_there(run_id):
+    if _find_run(run_id):
         MlflowClient().set_tag(run_id, f"{TAG}best", "true")
 
 
@@ -225,15 +225,15 @@ def quiet() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _is_there(run_id: str) -> bool:
-    """Whether a run can be written: somebody may have deleted it in the UI."""
+def _find_run(run_id: str) -> Run | None:
+    """Return a run that can be written; None where somebody has deleted it in the UI."""
     try:
         found = MlflowClient().get_run(run_id)
     except MlflowException as error:
         if error.error_code != ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
             raise
-        return False
-    return bool(found.info.lifecycle_stage == LifecycleStage.ACTIVE)
+        return None
+    return found if found.info.lifecycle_stage == LifecycleStage.ACTIVE else None
 
 
 def _is_dead(run: Any) -> bool:

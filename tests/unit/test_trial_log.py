@@ -63,6 +63,11 @@ def test_a_run_is_killed_also_one_that_had_ended_before_its_trial_was_told(
     tracking.kill_run(log.run_id, "its worker is gone")
     run = run_of(client, log)
     assert (run.info.status, run.data.tags["genre.reason"]) == ("KILLED", "its worker is gone")
+    # When and why it ended is told once.
+    tracking.kill_run(log.run_id, "its process is gone")
+    again = run_of(client, log)
+    assert again.data.tags["genre.reason"] == "its worker is gone"
+    assert again.info.end_time == run.info.end_time
     tracking.kill_run("0" * 32, "it was never there")
 
 
