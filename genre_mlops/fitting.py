@@ -74,7 +74,7 @@ class Plan:
         return self.tags | {JOB_TAG: in_one_line(self.job)}
 
     @property
-    def kind(self) -> str:
+    def score_prefix(self) -> str:
         """What is said before a score: ``"synthetic "``, or nothing."""
         return "synthetic " if self.synthetic else ""
 

@@ -60,7 +60,7 @@ def train_member(task: Task) -> str:
     log = tracking.TrialLog(
         plan.experiment_id,
         plan.parent_run_id,
-        f"{plan.kind}{path.stem}",
+        f"{plan.score_prefix}{path.stem}",
         plan.run_tags,
         step="member",
     )
@@ -83,6 +83,6 @@ def train_member(task: Task) -> str:
     finally:
         log.close(status, tags={})
     return (
-        f"{path.stem}: {plan.kind}validation loss {result.validation_loss:.4f}, "
+        f"{path.stem}: {plan.score_prefix}validation loss {result.validation_loss:.4f}, "
         f"{time.monotonic() - began:.0f} s"
     )

@@ -51,15 +51,16 @@ def studies(as_json: AsJson = False) -> None:
     Example: genre-mlops search studies
     """
     from genre_mlops.fitting import database_of
+    from genre_mlops.search.storage import file_of
     from genre_mlops.search.studies import list_studies
     from genre_mlops.settings import Settings
 
     with exit_codes():
         settings = Settings()
         database = database_of(settings.search_storage, settings.workspace / "studies")
-        file = Path(database.removeprefix("sqlite:///"))
+        file = file_of(database)
         # To look for a database that is a file must not make one.
-        there = not database.startswith("sqlite:") or file.is_file()
+        there = file is None or file.is_file()
         found = list_studies(database) if there else []
     if as_json:
         typer.echo(json.dumps([asdict(study) for study in found], indent=2))

@@ -206,10 +206,14 @@ def _blue(shade: float) -> tuple[float, ...]:
 
 
 def _keep_readable(axes: Axes, losses: Sequence[float]) -> None:
-    """Leave outside what is far above the losses of trials that ran to their end."""
+    """Leave outside, and say so, what is far above the losses of trials that were not pruned."""
     most = max(losses) + 0.3 * (max(losses) - min(losses))
     if axes.get_ylim()[1] > most > min(losses):
         axes.set_ylim(top=most)
+        axes.text(
+            0.99, 0.98, "higher losses are not shown", fontsize=8.5, color=INK,
+            ha="right", va="top", transform=axes.transAxes,
+        )  # fmt: skip
 
 
 def _legend(figure: Figure, *, taken: str, pruned: bool) -> None:

@@ -69,12 +69,11 @@ def line(job: Job) -> None:
         )
     made = run(job, data, bundle)
     _log.info(
-        "registered %s %d from %s: %s; %s%s",
+        "registered %s %d from %s: %s; %s",
         made.name,
         made.version,
         bundle.parent.name,
         "champion" if made.verdict.promote else "challenger",
-        "synthetic: " * data.source.synthetic,
         made.verdict.reason,
     )
 

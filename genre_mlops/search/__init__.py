@@ -246,7 +246,7 @@ class _Told:
         self.budget, self._engine, self._until_s = budget, engine, until_s
         self._n_trials = plan.config.search.trials
         self._workers = max(1, engine.workers)
-        self._kind = plan.kind
+        self._kind = plan.score_prefix
         # With two objectives the trial that is taken need not be that of the least loss.
         self._taken = "best" if plan.config.search.objective == "accuracy" else "taken"
         ended = budget.look().ended

@@ -146,8 +146,8 @@ def report_of(plan: Plan, best: "BestTrial", budget: Budget) -> SearchReport:
             if isinstance(tried, Range) and tried.log
         ),
         importance=importances(budget.study),
-        kind=plan.kind,
-        title=f"{plan.kind}search {best.study}".capitalize(),
+        kind=plan.score_prefix,
+        title=f"{plan.score_prefix}search {best.study}".capitalize(),
     )
 
 
@@ -243,7 +243,7 @@ def _note(plan: Plan, best: "BestTrial") -> str:
         [
             f"Study `{best.study}`: {best.n_trials} trials, {best.n_pruned} of them pruned. "
             f"Trial {best.choice.place} is taken: {best.choice.why}, "
-            f"{plan.kind}validation loss {best.validation_loss:.4f}.",
+            f"{plan.score_prefix}validation loss {best.validation_loss:.4f}.",
             "",
             "| setting | first trial | taken |",
             "|---|---|---|",

@@ -62,7 +62,7 @@ def open_storage(address: str) -> RDBStorage:
         raise GenreError(
             f"the studies' database {where} cannot be used (GENRE_SEARCH_STORAGE): {_reason(error)}"
         ) from error
-    if _is_file(address):
+    if file_of(address):
         # SQLite's own way is to lock the file at the first write: two processes that ask for a
         # trial then read that the same one is waiting, and both get it.
         sqlalchemy.event.listen(
@@ -98,8 +98,7 @@ def alone(address: str, study: str = "") -> Iterator[None]:
     The lock goes with the process that holds it: a kill leaves none behind. It is not for blocks
     inside of each other.
     """
-    if _is_file(address):
-        path = Path(sqlalchemy.make_url(address).database or "")
+    if path := file_of(address):
         with files.alone(path.with_name(f"{path.name}{study and '.'}{study}")):
             yield
         return
@@ -109,14 +108,16 @@ def alone(address: str, study: str = "") -> Iterator[None]:
         yield
 
 
-def _is_file(address: str) -> bool:
-    return address.startswith("sqlite:")
+def file_of(address: str) -> Path | None:
+    """Return the file that a database is; None for one with a server."""
+    url = sqlalchemy.make_url(address)
+    return Path(url.database or "") if url.get_backend_name() == "sqlite" else None
 
 
 def _engine_settings(address: str) -> dict[str, Any]:
     # SQLite: no transactions of the driver's own, which would begin them at the first write.
     connect: dict[str, Any] = {"isolation_level": None, "timeout": _PATIENCE_S}
-    if not _is_file(address):
+    if not file_of(address):
         # What the address says is meant.
         said = sqlalchemy.make_url(address).query
         connect = {name: value for name, value in _POSTGRESQL.items() if name not in said}

@@ -84,7 +84,7 @@ def run_trial(task: Task) -> None:
 def _run(task: Task, trial: optuna.Trial) -> None:
     plan, place = task.plan, trial.user_attrs[PLACE]
     tags = plan.run_tags | {"genre.trial_number": str(trial.number)}
-    name = f"{plan.kind}trial {place:03d}"
+    name = f"{plan.score_prefix}trial {place:03d}"
     log = tracking.TrialLog(plan.experiment_id, plan.parent_run_id, name, tags)
     began, ended = time.monotonic(), _Ended(TrialState.FAIL, "interrupted")
     unfinished = plan.folder / task.study / f"{place:03d}.npz"
@@ -143,7 +143,7 @@ def _train(task: Task, trial: optuna.Trial, log: tracking.TrialLog) -> _Ended:
             trial.report(loss, epoch)
             if trial.should_prune():
                 raise optuna.TrialPruned(
-                    f"pruned after epoch {epoch} at {plan.kind}loss {loss:.4f}"
+                    f"pruned after epoch {epoch} at {plan.score_prefix}loss {loss:.4f}"
                 )
         else:
             trial.set_user_attr(EPOCHS, epoch)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TAG = "genre."
-KILLED = RunStatus.to_string(RunStatus.KILLED)
+_KILLED = RunStatus.to_string(RunStatus.KILLED)
 # `mlflow run` makes the run before it builds the environment; by then ours has tagged it.
 _UNTAGGED_PATIENCE_S = 3_600.0
 # The longest value that the store takes for a tag of a data set.
@@ -66,7 +66,7 @@ def open_run(
         yield run.info.run_id
     except (KeyboardInterrupt, SystemExit):
         mlflow.set_tag(f"{TAG}reason", "the job was stopped")
-        mlflow.end_run(KILLED)
+        mlflow.end_run(_KILLED)
         raise
     except BaseException as error:
         mlflow.set_tag(f"{TAG}error", str(error)[:5_000])
@@ -111,11 +111,11 @@ def sweep_dead_runs(*, own: bool = False) -> None:
 def kill_run(run_id: str, reason: str) -> None:
     """End a run as KILLED, and say why; one that is so already, or not there, stays as it is."""
     run, client = _find_run(run_id), MlflowClient()
-    if run is None or run.info.status == KILLED:
+    if run is None or run.info.status == _KILLED:
         return
     client.set_tag(run_id, f"{TAG}state", "killed")
     client.set_tag(run_id, f"{TAG}reason", reason)
-    client.set_terminated(run_id, KILLED)
+    client.set_terminated(run_id, _KILLED)
 
 
 def log_params(values: Mapping[str, object], *, prefix: str = "") -> None:

@@ -103,14 +103,19 @@ def test_a_trial_that_kills_its_workers_is_given_up_and_counts(plan: Plan, furth
     assert (trial.user_attrs[PLACE], trial.user_attrs[DEATHS]) == (1, 1)
 
 
-def test_deaths_with_the_job_are_no_sign_of_a_bad_trial(plan: Plan):
+@pytest.mark.parametrize("killed", [True, False])
+def test_deaths_with_the_job_are_no_sign_of_a_bad_trial(plan: Plan, killed: bool):
     budget = Budget(plan, open_study(plan).study_name)
     for _ in range(5):
         trial = budget.begin()
         assert trial
         assert trial.user_attrs[PLACE] == 0
-        trial.set_user_attr(JOB, GONE)
         trial.set_user_attr(WORKER, GONE)
+        if killed:
+            trial.set_user_attr(JOB, GONE)
+        else:
+            # It ends its workers itself, and tells.
+            budget.take_back(count_deaths=False)
 
 
 def test_a_trial_whose_worker_was_killed_while_it_asked_holds_up_nobody(plan: Plan, monkeypatch):
@@ -129,16 +134,6 @@ def test_a_trial_whose_worker_was_killed_while_it_asked_holds_up_nobody(plan: Pl
     begun = [budget.begin() for _ in range(4)]
     assert [trial.user_attrs[PLACE] for trial in begun if trial] == [1, 2, 3]
     assert len(budget.look().running) == 4
-
-
-def test_what_ends_with_the_job_has_killed_nobody(plan: Plan):
-    budget = Budget(plan, open_study(plan).study_name)
-    for _ in range(5):
-        trial = budget.begin()
-        assert trial
-        assert trial.user_attrs[PLACE] == 0
-        trial.set_user_attr(WORKER, GONE)
-        budget.take_back(count_deaths=False)
 
 
 def test_a_run_that_is_not_there_any_more_is_no_matter(plan: Plan):

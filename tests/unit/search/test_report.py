@@ -90,6 +90,8 @@ def test_one_objective_has_four_pictures_that_say_what_they_show():
     assert n_lines == N_TRIALS + sum(place % 4 == 3 for place in range(N_TRIALS))
     for name in ("history", "intermediate_values"):
         assert pictures[name].axes[0].get_ylim()[1] < 25
+        said = [text.get_text() for text in pictures[name].axes[0].texts]
+        assert said == ["higher losses are not shown"]
     told = [text.get_text() for text in pictures["history"].legends[0].get_texts()]
     assert "time was over" in told
 
