@@ -1,18 +1,19 @@
 """Search: ours against random search at equal CPU time, and two workers against one.
 
-Run: python -m benchmarks.search [--seeds 5] [--cpu-s 800] [--tracks 120] [--keep FOLDER]
+Run: python -m benchmarks.search [--seeds 5] [--cpu-s 600] [--tracks 120] [--keep FOLDER]
      python -m benchmarks.search --speed-up [--rounds 3]
      python -m benchmarks.search --memory
 On demo music, which is synthetic, with trials of 20 epochs of two crops a track. The first asks
 two searches of the same space for the least validation loss: ours (the config as it is first, then
-multivariate TPE, Hyperband), and random search by Optuna without pruning. Each has one thread and
-as many CPU-seconds of a process of its own, in which the import of TensorFlow and the spectrograms,
-which are computed before, do not count; a trial that ends later does not either. The table has each
-seed's best loss, also of the random search with the config as it is put before its first trial, to
-tell what comes of that alone (nothing is run for it: that trial is known from ours); and after how
-many CPU-seconds ours was as good as random search came to be in the end. A third of the tracks
-validates, nearly none tests: nothing is tested here, and a loss over few tracks is luck. Every
-search is kept: cut off, the same command goes on.
+multivariate TPE, Hyperband), and random search by Optuna without pruning. Networks, segments and
+bands have half the sizes of the default space and config: trials of seconds, so that a search has
+tens of them. Each has one thread and as many CPU-seconds of a process of its own, in which the
+import of TensorFlow and the spectrograms, which are computed before, do not count; a trial that
+ends later does not either. The table has each seed's best loss, also of the random search with the
+config as it is put before its first trial, to tell what comes of that alone (nothing is run for it:
+that trial is known from ours); and after how many CPU-seconds ours was as good as random search
+came to be in the end. A third of the tracks validates, nearly none tests: nothing is tested here,
+and a loss over few tracks is luck. Every search is kept: cut off, the same command goes on.
 With --memory one worker runs 30 trials; what it holds after each, and how much of the trials' time
 went into writing runs. With --speed-up the same eight trials are run by one worker, which has both
 cores, and by two, in turns: wall-clock time of `search`, from the first process started to the last
@@ -29,6 +30,7 @@ from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -50,11 +52,24 @@ from genre_mlops.store import FeatureStore
 
 KINDS = ("ours", "random")
 FIRST = "random, config first"
-SHORT = {
+Settings = dict[str, Any]
+SHORT: Settings = {
     "training.epochs": 20,
     "training.crops_per_track": 2,
     "training.ema_epochs": 2,
     "search.trials": 100_000,
+}
+# Sizes of half the default config, and half of what its space tries.
+HALF = {
+    "network.segment_frames": (128, [64, 128, 192]),
+    "network.cnn1d.filters": (32, [16, 24, 32, 48]),
+    "network.cnn2d.filters": (8, [4, 6, 8, 12]),
+    "features.n_mels": (64, [32, 48, 64]),
+}
+SMALL: Settings = SHORT | {
+    name: value
+    for key, (size, tried) in HALF.items()
+    for name, value in ((key, size), (f"search.space.{key}", tried))
 }
 SPLIT = SplitConfig(test_share=0.05, validation_share=0.35)
 N_SPEED_TRIALS, N_MEMORY_TRIALS = 8, 30
@@ -62,7 +77,7 @@ Curve = list[tuple[float, float]]
 """CPU-seconds spent when a trial ended, and its validation loss."""
 
 
-def make_plan(keep: Path, n_tracks: int, engine: Engine) -> Plan:
+def make_plan(keep: Path, n_tracks: int, sizes: Settings, engine: Engine) -> Plan:
     """Render tracks, split them by artist, and compute the spectrograms of the whole space."""
     source = DemoDataset(keep / "datasets", n_tracks=n_tracks)
     source.prepare(engine.map, engine.progress)
@@ -83,7 +98,7 @@ def make_plan(keep: Path, n_tracks: int, engine: Engine) -> Plan:
     catalog = pd.DataFrame(rows).set_index("track_id")
     catalog["split"] = assign_splits(catalog, SPLIT)
     catalog.to_parquet(keep / "catalog.parquet")
-    config = Config().override(SHORT)
+    config = Config().override(sizes)
     for n_mels in config.search.searched()["features.n_mels"].edges():
         store = FeatureStore(keep / "features", FeatureConfig(n_mels=int(n_mels)))
         store.build(sources_of(catalog), engine.map)
@@ -172,9 +187,9 @@ def _place(keep: Path, kind: str, seed: int, cpu_s: float) -> Path:
     return keep / "searches" / f"{kind}-{seed}-{cpu_s:g}.json"
 
 
-def _folder(keep: Path, n_tracks: int) -> Path:
+def _folder(keep: Path, n_tracks: int, sizes: Settings) -> Path:
     """Return where searches of this size are kept: others are not taken for them."""
-    size = json.dumps([SHORT, SPLIT.model_dump(), n_tracks])
+    size = json.dumps([sizes, SPLIT.model_dump(), n_tracks])
     return keep.resolve() / f"{n_tracks}-{sha256(size.encode()).hexdigest()[:8]}"
 
 
@@ -284,7 +299,7 @@ def main() -> None:
     """Prepare, measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--cpu-s", type=float, default=800.0, help="of each search")
+    parser.add_argument("--cpu-s", type=float, default=600.0, help="of each search")
     parser.add_argument("--tracks", type=int, default=120)
     parser.add_argument("--workers", type=int, default=0, help="searches at a time; 0: a core each")
     parser.add_argument("--speed-up", action="store_true")
@@ -294,8 +309,9 @@ def main() -> None:
     asked = parser.parse_args()
     with ProgressBars() as progress:
         engine = Engine(asked.workers, progress)
-        keep = _folder(asked.keep, asked.tracks)
-        plan = make_plan(keep, asked.tracks, engine)
+        sizes = SHORT if asked.speed_up or asked.memory else SMALL
+        keep = _folder(asked.keep, asked.tracks, sizes)
+        plan = make_plan(keep, asked.tracks, sizes, engine)
         if asked.speed_up:
             speed_up(plan, asked.rounds, progress)
         elif asked.memory:
