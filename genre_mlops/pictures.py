@@ -1,6 +1,6 @@
 """Pictures of results, light on a white page, readable at the size MLflow shows them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -155,6 +155,27 @@ def robustness_picture(changes: Sequence[Change], *, title: str) -> Figure:
     marker[0].set_label("the same tracks unchanged")
     figure.legend(loc="outside lower right", frameon=False)
     axes.set_xlabel("accuracy (behind the name: test tracks)")
+    return figure
+
+
+def comparison_picture(differences: Mapping[str, Estimate], *, title: str) -> Figure:
+    """Draw by how much a challenger is ahead of the champion, as a whole and genre by genre."""
+    names, found = [*differences], [*differences.values()]
+    figure, axes = page(
+        WIDTH, 1.7 + 0.32 * len(names), f"{title}\nchallenger less champion, 95 % intervals"
+    )
+    rows = range(len(names))
+    values = [100 * estimate.value for estimate in found]
+    ends = [[100 * end for end in side] for side in _ends(found)]
+    colours = [BLUE if value >= 0 else ORANGE for value in values]
+    axes.barh(rows, values, 0.72, color=colours, alpha=0.55)
+    axes.errorbar(values, rows, xerr=ends, fmt="none", ecolor=INK, elinewidth=1.2, capsize=2.5)
+    axes.axvline(0, color=INK, lw=1)
+    axes.set_yticks(rows, names, parse_math=False)
+    most = max(10.0, *(100 * max(abs(e.low), abs(e.high), abs(e.value)) for e in found))
+    axes.set(xlim=(-1.05 * most, 1.05 * most), ylim=(len(names) - 0.4, -0.6))
+    axes.grid(visible=False, axis="y")
+    axes.set_xlabel("points on the same test tracks; to the right the challenger is better")
     return figure
 
 

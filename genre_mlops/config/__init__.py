@@ -14,6 +14,7 @@ from genre_mlops.config.sections import (
     DataConfig,
     EvaluationConfig,
     FeatureConfig,
+    GateConfig,
     NetworkConfig,
     QualityConfig,
     RegistryConfig,
@@ -35,6 +36,7 @@ __all__ = [
     "DataConfig",
     "EvaluationConfig",
     "FeatureConfig",
+    "GateConfig",
     "NetworkConfig",
     "QualityConfig",
     "Range",
@@ -62,6 +64,7 @@ class Config(Section):
     search: SearchConfig = SearchConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     baseline: BaselineConfig = BaselineConfig()
+    gate: GateConfig = GateConfig()
     registry: RegistryConfig = RegistryConfig()
 
     @model_validator(mode="after")

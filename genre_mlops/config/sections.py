@@ -285,6 +285,24 @@ class BaselineConfig(Section):
     """Length of the segments of the split that one should not make."""
 
 
+class GateConfig(Section):
+    """What a challenger must show to become champion, and what it may cost."""
+
+    alpha: Annotated[float, Field(gt=0, le=0.5)] = 0.05
+    """Of tests for better and worse: how often an equal challenger may pass."""
+    genre_margin: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """What any genre's recall may lose; more must be shown, by its interval and McNemar's test."""
+    max_calibration_error: Annotated[float, Field(ge=0, le=1)] = 0.25
+    max_change_loss: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """What any change of the sound may cost in accuracy."""
+    max_latency_ms: Annotated[float, Field(gt=0)] = 2_000.0
+    """To answer 30 s of audio with one thread, on the machine that registers."""
+    max_size_mb: Annotated[float, Field(gt=0)] = 100.0
+    """Of network and mel filters."""
+    max_difference: Annotated[float, Field(ge=0, le=1)] = 1e-4
+    """Between probabilities by ONNX, which is served, and by Keras or pyfunc."""
+
+
 class RegistryConfig(Section):
     """Where the best trial goes."""
 

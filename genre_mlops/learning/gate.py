@@ -1,74 +1,401 @@
-"""Whether a challenger takes the champion's place: a pure decision on figures."""
+"""Whether a challenger takes the champion's place: a pure decision on evidence, rule by rule."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binom
+
+from genre_mlops.config import GateConfig
+from genre_mlops.learning.resampling import Estimate, Resampling, estimates
+
+Outcome = Literal["passed", "not shown", "failed"]
+Decision = Literal["promote", "hold", "refuse"]
+_GENRES = "no genre worse"
 
 
 @dataclass(frozen=True)
-class Score:
-    """How a version did on test tracks that neither it nor its rival has learnt from.
+class Entrant:
+    """A version that stands before the gate.
 
     Attributes
     ----------
     version : int
         Of the registered model.
-    n_tracks : int
-        How many they were.
-    accuracy : float
-        Share of these right.
-    log_loss : float
-        In nats; a track of a genre that the version does not know costs as if ruled out.
+    genres : tuple of str
+        Those it knows.
     synthetic : bool
         Whether it was trained on music made for testing.
     """
 
     version: int
-    n_tracks: int
-    accuracy: float
-    log_loss: float
+    genres: tuple[str, ...]
     synthetic: bool
+
+    @property
+    def music(self) -> str:
+        """What it was trained on, in a word."""
+        return "synthetic" if self.synthetic else "real"
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Two versions on the same test tracks, of which neither has learnt from any file.
+
+    Attributes
+    ----------
+    genres : sequence of str
+        Each track's.
+    challenger, champion : ndarray [shape=(n_tracks,), dtype=bool]
+        Whether each was right. A genre that a version does not know it gets wrong.
+    resampling : Resampling
+        Of these tracks.
+    """
+
+    genres: Sequence[str]
+    challenger: NDArray[np.bool_]
+    champion: NDArray[np.bool_]
+    resampling: Resampling
+
+
+@dataclass(frozen=True)
+class Measures:
+    """What a challenger costs and keeps, whoever its rival is.
+
+    Attributes
+    ----------
+    calibration_error : Estimate
+        Expected calibration error on the test tracks.
+    changes : dict of str to Estimate
+        Change of the sound -> accuracy less that of the same tracks unchanged.
+    latency_ms : float
+        Median time to answer 30 s of audio with one thread.
+    size_mb : float
+        What a service has to hold: network and mel filters.
+    differences : dict of str to float
+        Other way to the same answer (Keras, pyfunc) -> the largest difference of a probability.
+    cannot_load : str
+        Why a clean process that unpickles nothing could not load it; empty where it could.
+    """
+
+    calibration_error: Estimate
+    changes: Mapping[str, Estimate]
+    latency_ms: float
+    size_mb: float
+    differences: Mapping[str, float]
+    cannot_load: str = ""
+
+
+@dataclass(frozen=True)
+class Ruling:
+    """What one rule says.
+
+    Attributes
+    ----------
+    rule : str
+        Its name.
+    outcome : str
+        ``"passed"``; ``"not shown"``, which holds a challenger back; ``"failed"``, which refuses.
+    text : str
+        With the numbers, in words.
+    figures : dict of str to float
+        The numbers. Of a figure with an interval, `<name>_low` and `<name>_high` are its ends.
+    """
+
+    rule: str
+    outcome: Outcome
+    text: str
+    figures: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The decision and, in one sentence, why."""
+    """All rulings, and what follows from them.
 
-    promote: bool
-    reason: str
+    Attributes
+    ----------
+    rulings : tuple of Ruling
+        In the order of the rules.
+    rules : mapping of str to float
+        Levels, margins and budgets that they followed.
+    """
+
+    rulings: tuple[Ruling, ...]
+    rules: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def decision(self) -> Decision:
+        """Refused where a rule failed, held where something is not shown, else promoted."""
+        outcomes = {ruling.outcome for ruling in self.rulings}
+        if "failed" in outcomes:
+            return "refuse"
+        return "hold" if "not shown" in outcomes else "promote"
+
+    @property
+    def promotes(self) -> bool:
+        """Whether the challenger may become champion."""
+        return self.decision == "promote"
+
+    @property
+    def reason(self) -> str:
+        """The rulings that decided, in one line."""
+        decisive = {"refuse": "failed", "hold": "not shown", "promote": "passed"}[self.decision]
+        told = [ruling.text for ruling in self.rulings if ruling.outcome == decisive]
+        # Of a promotion the first rule says why, the others only that nothing is against it.
+        return "; ".join(told if self.decision != "promote" else told[:1])
+
+    def differences(self) -> dict[str, Estimate]:
+        """Return by how much the challenger is ahead: accuracy, then each genre's recall.
+
+        Empty where the two were not compared.
+        """
+        told = {ruling.rule: ruling.figures for ruling in self.rulings}
+        found = {"accuracy": _estimate(told.get("better", {}), "difference")}
+        recalls = told.get(_GENRES, {})
+        names = [name for name in recalls if f"{name}_low" in recalls]
+        found |= {f"recall of {name}": _estimate(recalls, name) for name in names}
+        return {name: estimate for name, estimate in found.items() if estimate}
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the verdict for scripts and for the registry."""
+        rulings = [asdict(ruling) for ruling in self.rulings]
+        return {"decision": self.decision, "rulings": rulings, "rules": dict(self.rules)}
+
+    @classmethod
+    def from_json(cls, said: Mapping[str, Any]) -> "Verdict":
+        """Return the verdict that `as_json` told."""
+        return cls(tuple(Ruling(**ruling) for ruling in said["rulings"]), said["rules"])
+
+    def markdown(self) -> str:
+        """Return the rulings as a table."""
+        rows = [f"| {r.rule} | {r.outcome} | {r.text} |" for r in self.rulings]
+        head = [f"**{self.decision}**", "", "| rule | | |", "|---|---|---|"]
+        rules = ", ".join(f"{name} {value:g}" for name, value in self.rules.items())
+        return "\n".join([*head, *rows, "", f"Rules: {rules}."])
 
 
-def judge(challenger: Score, champion: Score) -> Verdict:
+def judge(
+    challenger: Entrant,
+    champion: Entrant | None,
+    pairs: Pairs | None,
+    measures: Measures,
+    rules: GateConfig,
+) -> Verdict:
     """Decide on promotion.
-
-    Better is a higher accuracy on the same tracks, or the same accuracy and a lower log-loss.
-    Between a model of synthetic music and one of real music there is no contest.
 
     Parameters
     ----------
-    challenger, champion : Score
-        Measured on the same tracks.
+    challenger : Entrant
+        Who wants to be champion.
+    champion : Entrant or None
+        Who is; None where nobody is.
+    pairs : Pairs or None
+        Both on the same tracks; None where there is no champion, or no contest.
+    measures : Measures
+        Of the challenger.
+    rules : GateConfig
+        Levels, margins and budgets.
 
     Returns
     -------
     Verdict
-        Promote or hold.
+        Promote: shown to be better, and nothing against it. Hold: not shown. Refuse: shown to be
+        worse, as a whole or in a genre, or a budget is broken.
     """
+    rulings = (*_against(challenger, champion, pairs, rules), *_alone(measures, rules))
+    return Verdict(rulings, rules.model_dump())
+
+
+def comparable(challenger: Entrant, champion: Entrant) -> Ruling | None:
+    """Say why two versions are no contest, before anything is compared; None where they are."""
     who = f"champion version {champion.version}"
     if challenger.synthetic != champion.synthetic:
-        kinds = ("synthetic", "real") if challenger.synthetic else ("real", "synthetic")
-        return Verdict(
-            not challenger.synthetic,
-            f"trained on {kinds[0]} music; {who} was trained on {kinds[1]} music",
-        )
-    if challenger.n_tracks == 0:
-        return Verdict(False, f"not comparable: {who} has learnt from every test track")
-    figures = (
-        f"{'synthetic ' * challenger.synthetic}test accuracy {challenger.accuracy:.3f} and "
-        f"log-loss {challenger.log_loss:.3f} against {champion.accuracy:.3f} and "
-        f"{champion.log_loss:.3f} of {who} on the same {challenger.n_tracks} tracks, no "
-        "file of which either has learnt from"
+        text = f"trained on {challenger.music} music; {who} was trained on {champion.music} music"
+        return Ruling("music", "not shown" if challenger.synthetic else "passed", text)
+    forgotten = [genre for genre in champion.genres if genre not in challenger.genres]
+    if forgotten:
+        text = f"does not know {', '.join(forgotten)}, which {who} knows"
+        return Ruling("genres known", "not shown", text)
+    return None
+
+
+def _against(
+    challenger: Entrant, champion: Entrant | None, pairs: Pairs | None, rules: GateConfig
+) -> list[Ruling]:
+    if champion is None:
+        return [Ruling("better", "passed", "there was no champion")]
+    if no_contest := comparable(challenger, champion):
+        return [no_contest]
+    who = f"champion version {champion.version}"
+    if pairs is None or not len(pairs.genres):
+        return [Ruling("better", "not shown", f"{who} has learnt from every test track")]
+    kind = "synthetic " * challenger.synthetic
+    return [_better(pairs, f"{kind}test accuracy", who, rules), _no_genre_worse(pairs, rules)]
+
+
+def _better(pairs: Pairs, accuracy: str, who: str, rules: GateConfig) -> Ruling:
+    """Ask three tests for the same: by tracks, by groups of them, and by resamples of these."""
+    ours, theirs = pairs.challenger, pairs.champion
+    won, lost = int((ours & ~theirs).sum()), int((theirs & ~ours).sum())
+    lead, drawn = _lead(pairs)
+    exchanged = pairs.resampling.exchanged(ours.astype(np.float64) - theirs)
+    n_ahead = won - lost
+    p_better = max(mcnemar(won, lost), _share(exchanged >= n_ahead), _share(drawn <= 0))
+    p_worse = max(mcnemar(lost, won), _share(exchanged <= n_ahead), _share(drawn >= 0))
+    text = (
+        f"{accuracy} {ours.mean():.3f} against {theirs.mean():.3f} of {who} on the same "
+        f"{len(ours)} tracks, no file of which either has learnt from: {lead.value:+.3f}, 95 % "
+        f"interval {lead.low:+.3f} to {lead.high:+.3f} over {pairs.resampling.units}; {won} tracks "
+        f"right that were wrong, {lost} wrong that were right"
     )
-    ours = (challenger.accuracy, -challenger.log_loss)
-    theirs = (champion.accuracy, -champion.log_loss)
-    if ours > theirs:
-        return Verdict(True, f"better: {figures}")
-    return Verdict(False, f"not better: {figures}")
+    figures = {
+        **{"challenger": float(ours.mean()), "champion": float(theirs.mean())},
+        **lead.named("difference"),
+        **{"won": won, "lost": lost, "p_better": p_better, "p_worse": p_worse},
+    }
+    if p_better <= rules.alpha:
+        return Ruling("better", "passed", f"better: {text}; p {p_better:.3g}", figures)
+    if p_worse <= rules.alpha:
+        return Ruling("better", "failed", f"worse: {text}; p {p_worse:.3g}", figures)
+    return Ruling(
+        "better", "not shown", f"not shown to be better: {text}; p {p_better:.3g}", figures
+    )
+
+
+def _no_genre_worse(pairs: Pairs, rules: GateConfig) -> Ruling:
+    genres = np.asarray(pairs.genres)
+    names = sorted(set(pairs.genres))
+    of = (genres[:, np.newaxis] == names).astype(np.float64)
+    gained = pairs.challenger.astype(np.float64) - pairs.champion
+    columns = np.hstack([of * gained[:, np.newaxis], of])
+    drawn = np.concatenate(list(pairs.resampling.sums(columns)))
+    part, whole = np.hsplit(drawn, 2)
+    recalls = np.full(part.shape, np.nan)
+    np.divide(part, whole, out=recalls, where=whole > 0)
+    found = estimates((of.T @ gained) / of.sum(axis=0), recalls)
+    worse, margin = [], rules.genre_margin
+    for name, lead in zip(names, found, strict=True):
+        own = gained[genres == name]
+        won, lost = int((own > 0).sum()), int((own < 0).sum())
+        # The interval of a genre of one artist has no width: the tests know how few that is.
+        exchanged = pairs.resampling.among(genres == name).exchanged(own)
+        p_worse = max(mcnemar(lost, won), _share(exchanged <= won - lost))
+        if lead.high < -margin and p_worse <= rules.alpha:
+            worse.append(f"{name} {lead.value:+.2f} ({lead.low:+.2f} to {lead.high:+.2f})")
+    figures: dict[str, float] = {}
+    for name, lead in zip(names, found, strict=True):
+        figures |= lead.named(name)
+    if worse:
+        text = f"worse by more than {margin:g} in recall: {', '.join(worse)}"
+        return Ruling(_GENRES, "failed", text, figures)
+    text = f"no genre is shown to be worse by more than {margin:g} in recall"
+    return Ruling(_GENRES, "passed", text, figures)
+
+
+def _alone(measures: Measures, rules: GateConfig) -> list[Ruling]:
+    error = measures.calibration_error
+    found = [
+        _within(
+            "calibration",
+            f"expected calibration error {error}",
+            {"calibration_error": error.value},
+            error.low,
+            rules.max_calibration_error,
+        )
+    ]
+    if not measures.changes:
+        text = "not measured: evaluation.robustness_tracks is 0"
+        found.append(Ruling("robustness", "passed", text))
+    else:
+        name, lost = min(measures.changes.items(), key=lambda item: (item[1].high, item[1].value))
+        found.append(
+            _within(
+                "robustness",
+                f"{name} changes accuracy by {lost.value:+.3f} ({lost.low:+.3f} to "
+                f"{lost.high:+.3f})",
+                {f"{key}_difference": change.value for key, change in measures.changes.items()},
+                -lost.high,
+                rules.max_change_loss,
+            )
+        )
+    for rule, value, most in (
+        ("latency_ms", measures.latency_ms, rules.max_latency_ms),
+        ("size_mb", measures.size_mb, rules.max_size_mb),
+    ):
+        what, unit = rule.split("_")
+        found.append(
+            _within(
+                what,
+                f"{value:.3g} {unit.upper() if unit == 'mb' else unit}",
+                {rule: value},
+                value,
+                most,
+            )
+        )
+    for way, difference in measures.differences.items():
+        found.append(
+            _within(
+                f"parity with {way}",
+                f"the same to {difference:.1e}",
+                {"difference": difference},
+                difference,
+                rules.max_difference,
+            )
+        )
+    if measures.cannot_load:
+        found.append(Ruling("loads", "failed", f"does not load: {measures.cannot_load}"))
+    else:
+        found.append(Ruling("loads", "passed", "loads in a clean process without pickle"))
+    return found
+
+
+def _within(rule: str, text: str, figures: dict[str, float], value: float, most: float) -> Ruling:
+    # Also what is no number is not within.
+    if not value <= most:
+        return Ruling(rule, "failed", f"{rule}: {text}; at the most {most:g}", figures)
+    return Ruling(rule, "passed", text, figures)
+
+
+def _estimate(figures: Mapping[str, float], name: str) -> Estimate | None:
+    if name not in figures:
+        return None
+    return Estimate(figures[name], figures[f"{name}_low"], figures[f"{name}_high"])
+
+
+def _lead(pairs: Pairs) -> tuple[Estimate, NDArray[np.float64]]:
+    """Return the difference of the accuracies, and what it is in each resample."""
+    gained = pairs.challenger.astype(np.float64) - pairs.champion
+    columns = np.column_stack([gained, np.ones(len(gained))])
+    sums = np.concatenate(list(pairs.resampling.sums(columns)))
+    drawn = sums[:, 0] / sums[:, 1]
+    (lead,) = estimates(np.array([gained.mean()]), drawn[:, np.newaxis])
+    return lead, drawn
+
+
+def _share(there: NDArray[np.bool_]) -> float:
+    """Return the share of resamples, with one more than there were: none of 200 is not never."""
+    return float((there.sum() + 1) / (len(there) + 1))
+
+
+def mcnemar(won: int, lost: int) -> float:
+    """Return the p-value of McNemar's exact test against "not better", one-sided.
+
+    Parameters
+    ----------
+    won, lost : int
+        Tracks that only the challenger had right, and only the champion.
+
+    Returns
+    -------
+    float
+        The probability of at least `won` heads in `won + lost` throws of a fair coin; 1 where
+        nothing differs.
+
+    References
+    ----------
+    Q. McNemar, Note on the sampling error of the difference between correlated proportions or
+    percentages, Psychometrika 12 (1947).
+    """
+    return float(binom.sf(won - 1, won + lost, 0.5))

@@ -102,6 +102,36 @@ class Resampling:
             times = np.bincount(drawn.ravel(), minlength=rows * n).reshape(rows, n)
             yield (totals.T @ times.T.astype(np.float64)).T
 
+    def exchanged(self, differences: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Sum differences of two models over all tracks, had the two changed places in some groups.
+
+        If they are equally good, each such sum was as likely as the one that was seen: the share of
+        those at least as high estimates the p-value of an exact test, also of few groups. With a
+        group for each track that is McNemar's.
+
+        Parameters
+        ----------
+        differences : ndarray [shape=(n_tracks,)]
+            For example 1 where only the first is right, and -1 where only the second is.
+
+        Returns
+        -------
+        ndarray [shape=(n_bootstrap,), dtype=float64]
+            In each, which groups change places is drawn anew.
+
+        References
+        ----------
+        R. A. Fisher, The design of experiments, Oliver & Boyd, 1935, section 21.
+        """
+        totals = np.bincount(self.groups, differences, minlength=self.n_groups)
+        rng = np.random.default_rng(self.seed)
+        at_once = max(1, _DRAWS // self.n_groups)
+        sums = []
+        for start in range(0, self.n_bootstrap, at_once):
+            rows = min(at_once, self.n_bootstrap - start)
+            sums.append((2.0 * rng.integers(2, size=(rows, self.n_groups)) - 1) @ totals)
+        return np.concatenate(sums)
+
     def ratio(self, part: NDArray[np.float64], whole: NDArray[np.float64]) -> Estimate:
         """Return the sum of one column over that of another, with its interval.
 
