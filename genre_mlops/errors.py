@@ -29,3 +29,9 @@ class AudioError(DataError):
     def __reduce__(self) -> tuple[type["AudioError"], tuple[str, str]]:
         # Exceptions cross process boundaries; the default would call __init__ with one argument.
         return type(self), (self.track_id, self.reason)
+
+
+class GateError(GenreError):
+    """The gate does not let a version become champion."""
+
+    exit_code = 4

@@ -19,7 +19,8 @@ class GenreClassifier(PythonModel):
 
     def load_context(self, context: Any) -> None:
         """Load the bundle among the model's artifacts."""
-        self.bundle = Bundle(Path(context.artifacts["bundle"]))
+        seal = (context.model_config or {}).get("seal", "")
+        self.bundle = Bundle(Path(context.artifacts["bundle"]), seal=seal)
 
     def predict(
         self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None

@@ -28,6 +28,7 @@ KERAS = "network.keras"
 ONNX = "network.onnx"
 FILTERS = "mel_filters.npz"
 SEEN = "seen_tracks.txt"
+LINEAGE = "lineage.json"
 # Segments a network call: bounds memory on long files; more cost the same time each.
 BATCH_SEGMENTS = 8
 
@@ -90,6 +91,17 @@ class Bundle:
         Holds `bundle.json`, `network.onnx` and `mel_filters.npz`; their sha256 are checked.
     threads : int
         Threads for one network call; 0 takes one for each core.
+    seal : str
+        sha256 of `bundle.json`, where it is known from elsewhere: the file cannot vouch for itself.
+
+    Attributes
+    ----------
+    folder : Path
+        Where it is.
+    info : BundleInfo
+        What `bundle.json` says.
+    log_mel : LogMel
+        What it hears.
 
     Raises
     ------
@@ -97,12 +109,11 @@ class Bundle:
         A file is missing, changed, or not of this format.
     """
 
-    def __init__(self, folder: Path, *, threads: int = 0) -> None:
+    def __init__(self, folder: Path, *, threads: int = 0, seal: str = "") -> None:
         self.folder = folder
-        self.info = read_info(folder)
-        _verify(folder, self.info.sha256)
+        self.info = check_files(folder, seal=seal)
         with np.load(folder / FILTERS, allow_pickle=False) as arrays:
-            self._log_mel = LogMel(self.info.features, arrays["filters"])
+            self.log_mel = LogMel(self.info.features, arrays["filters"])
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
@@ -132,9 +143,9 @@ class Bundle:
             The recording cannot be used.
         """
         if isinstance(source, Clip):
-            heard = Spectrogram(self._log_mel(source), source.duration_s, truncated=False)
+            heard = Spectrogram(self.log_mel(source), source.duration_s, truncated=False)
         else:
-            heard = read_spectrogram(source, self._log_mel, max_duration_s=max_duration_s)
+            heard = read_spectrogram(source, self.log_mel, max_duration_s=max_duration_s)
         features, S_db = self.info.features, heard.S_db
         segments = self.predict_segments(cut_segments(S_db, self.info.segment_frames))
         pooled = pool_segments(segments, self.info.temperature)
@@ -186,6 +197,38 @@ def read_info(folder: Path) -> BundleInfo:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise GenreError(f"{path} is not of this version: {where}: {first['msg']}") from error
+
+
+def seal_of(folder: Path) -> str:
+    """Return the sha256 of `bundle.json`, which holds those of the other files."""
+    return hashlib.sha256((folder / INFO).read_bytes()).hexdigest()
+
+
+def check_files(folder: Path, *, seal: str = "") -> BundleInfo:
+    """Hold each file of a bundle to its sha256.
+
+    Parameters
+    ----------
+    folder : Path
+        The bundle's.
+    seal : str
+        sha256 of `bundle.json`, where it is known from elsewhere: the file cannot vouch for itself.
+
+    Returns
+    -------
+    BundleInfo
+        What `bundle.json` says.
+
+    Raises
+    ------
+    GenreError
+        A file is missing, changed, or not of this format; by name.
+    """
+    if seal and (folder / INFO).is_file() and seal_of(folder) != seal:
+        raise GenreError(f"{folder / INFO} is not the file that was registered: its sha256 differs")
+    info = read_info(folder)
+    _verify(folder, info.sha256)
+    return info
 
 
 def write_info(folder: Path, info: BundleInfo) -> BundleInfo:

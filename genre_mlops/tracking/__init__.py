@@ -9,8 +9,24 @@ os.environ.setdefault("MLFLOW_UV_AUTO_DETECT", "false")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 
-from genre_mlops.tracking.models import client, download_bundle, find_model, log_pyfunc
+from genre_mlops.tracking.models import (
+    MOST_DESCRIBED,
+    VersionInfo,
+    aliases,
+    append_version,
+    client,
+    describe_version,
+    download_bundle,
+    list_versions,
+    log_pyfunc,
+    predict_apart,
+    register_model,
+    set_alias,
+    tag_version,
+    version_numbers,
+)
 from genre_mlops.tracking.runs import (
+    ancestors,
     artifact_place,
     current_experiment,
     dead_runs,
@@ -25,7 +41,10 @@ from genre_mlops.tracking.runs import (
     log_params,
     log_table,
     log_text,
+    need_store,
     open_run,
+    read_text,
+    run_link,
     set_tags,
     sweep_dead_runs,
     tracking_uri,
@@ -34,16 +53,22 @@ from genre_mlops.tracking.runs import (
 from genre_mlops.tracking.trials import TrialLog
 
 __all__ = [
+    "MOST_DESCRIBED",
     "TrialLog",
+    "VersionInfo",
+    "aliases",
+    "ancestors",
+    "append_version",
     "artifact_place",
     "client",
     "current_experiment",
     "dead_runs",
     "describe",
+    "describe_version",
     "download_bundle",
-    "find_model",
     "has_store",
     "kill_run",
+    "list_versions",
     "log_best_trial",
     "log_dataset",
     "log_figure",
@@ -53,11 +78,19 @@ __all__ = [
     "log_pyfunc",
     "log_table",
     "log_text",
+    "need_store",
     "open_run",
+    "predict_apart",
+    "read_text",
+    "register_model",
+    "run_link",
+    "set_alias",
     "set_tags",
     "sweep_dead_runs",
+    "tag_version",
     "tracking_uri",
     "use_tracking_uri",
+    "version_numbers",
 ]
 
 # It reports every migration of an empty database otherwise.

@@ -17,8 +17,9 @@ from mlflow.entities import LifecycleStage, Run, RunStatus
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 from mlflow.tracking import MlflowClient
-from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
 
+from genre_mlops.errors import GenreError
 from genre_mlops.processes import JOB_TAG, in_one_line, is_gone, this_process
 
 if TYPE_CHECKING:
@@ -138,9 +139,33 @@ def describe(markdown: str) -> None:
     mlflow.set_tag("mlflow.note.content", markdown)
 
 
-def log_text(text: str, path: str) -> None:
-    """Store a text as an artifact of the open run."""
-    mlflow.log_text(text, path)
+def log_text(text: str, path: str, *, run_id: str | None = None) -> None:
+    """Store a text as an artifact of the open run, or of another."""
+    mlflow.log_text(text, path, run_id=run_id)
+
+
+def ancestors(run_id: str) -> dict[str, str]:
+    """Return a run's id and those of the runs that it is nested in, by their steps."""
+    found: dict[str, str] = {}
+    while run_id and (run := _find_run(run_id)):
+        found[run.data.tags.get(f"{TAG}step", "run")] = run_id
+        run_id = run.data.tags.get(MLFLOW_PARENT_RUN_ID, "")
+    return found
+
+
+def run_link(run_id: str) -> str:
+    """Return where the UI shows a run, relative to its own address."""
+    run = _find_run(run_id)
+    return f"#/experiments/{run.info.experiment_id}/runs/{run_id}" if run else ""
+
+
+def read_text(run_id: str, path: str) -> str | None:
+    """Return a text that is stored as an artifact of a run; None where there is none."""
+    try:
+        with quiet():
+            return str(mlflow.artifacts.load_text(f"runs:/{run_id}/{path}"))
+    except (MlflowException, OSError):
+        return None
 
 
 def log_table(frame: "pd.DataFrame", path: str) -> None:
@@ -155,9 +180,12 @@ def artifact_place(path: str) -> str:
     return url2pathname(parts.path) if parts.scheme in {"", "file"} else uri
 
 
-def log_figure(figure: "Figure", path: str) -> None:
-    """Store a picture as an artifact of the open run."""
-    mlflow.log_figure(figure, path)
+def log_figure(figure: "Figure", path: str, *, run_id: str | None = None) -> None:
+    """Store a picture as an artifact of the open run, or of another."""
+    if run_id:
+        MlflowClient().log_figure(run_id, figure, path)
+    else:
+        mlflow.log_figure(figure, path)
 
 
 def log_dataset(
@@ -196,6 +224,14 @@ def has_store() -> bool:
     """Whether there is anything to read, without making an empty database by asking."""
     scheme, _, path = tracking_uri().partition("sqlite:///")
     return bool(scheme) or Path(path.partition("?")[0]).is_file()
+
+
+def need_store() -> None:
+    """Raise GenreError where there is nothing to read: to ask would make an empty database."""
+    if not has_store():
+        raise GenreError(
+            f"no registry in {tracking_uri()}: point MLFLOW_TRACKING_URI to where it is"
+        )
 
 
 def log_best_trial(number: int, run_id: str, figures: Mapping[str, float]) -> None:

@@ -3,7 +3,6 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from genre_mlops.config import FeatureConfig, NetworkConfig
@@ -19,7 +18,6 @@ from genre_mlops.learning.bundle import (
     read_seen,
     write_info,
 )
-from genre_mlops.learning.evaluation import unseen_tests
 from genre_mlops.learning.export import write_bundle
 from genre_mlops.learning.networks import average_networks, build_networks, load_network
 from genre_mlops.segments import pool_segments
@@ -117,11 +115,6 @@ def test_threads_and_batches_change_nothing(folder: Path):
 
 def test_a_bundle_knows_what_it_has_learnt_from(folder: Path):
     assert read_seen(folder) == {"a2", "b1"}
-    catalog = pd.DataFrame(
-        {"sha256": ["a2", "b1", "c3", "d4"], "split": ["test", "train", "test", "train"]},
-        index=["one", "two", "three", "four"],
-    )
-    assert list(unseen_tests(catalog, folder)) == ["three"]
 
 
 def test_a_changed_file_is_refused(folder: Path, tmp_path: Path):

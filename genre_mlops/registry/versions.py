@@ -1,17 +1,20 @@
-"""Versions of the registered model, their aliases, and how the champion changes."""
+"""Versions of the registered model: how they are made, and how their bundles come back."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from pydantic import ValidationError
+
 import genre_mlops
 from genre_mlops import tracking
 from genre_mlops.errors import GenreError
-from genre_mlops.learning.bundle import BundleInfo
-from genre_mlops.learning.gate import Verdict
+from genre_mlops.learning.bundle import LINEAGE, BundleInfo, check_files, seal_of
+from genre_mlops.lineage import Lineage
 
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
+_BUNDLE = "bundle_sha256"
 _REQUIREMENTS = (
     *("mlflow", "numpy", "onnxruntime", "pandas", "pydantic", "pyyaml"),
     *("scipy", "soundfile", "soxr"),
@@ -32,18 +35,22 @@ class ModelVersion:
         A local copy of its bundle.
     tags : dict of str to str
         What was noted when it was registered.
+    run_id : str
+        The run that registered it.
     """
 
     name: str
     version: int
     bundle: Path
     tags: dict[str, str]
+    run_id: str
 
 
-def register(
-    bundle: Path, info: BundleInfo, *, name: str, tags: Mapping[str, str], description: str
-) -> int:
+def register(bundle: Path, info: BundleInfo, *, name: str, tags: Mapping[str, str]) -> int:
     """Log a bundle as a pickle-free pyfunc of the open run and register it as `challenger`.
+
+    A bundle that is registered already, by a job that was cut off or one that shared the search,
+    stays the version that it is.
 
     Parameters
     ----------
@@ -55,56 +62,55 @@ def register(
         The registered model's.
     tags : mapping of str to str
         Of the version.
-    description : str
-        Of the version, Markdown.
 
     Returns
     -------
     int
-        The new version.
+        The version.
     """
+    sealed = seal_of(bundle)
+    for known in tracking.list_versions(name):
+        if known.tags.get(_BUNDLE) == sealed:
+            return known.number
     probabilities = {f"p_{genre}": "double" for genre in info.genres}
-    number = tracking.log_pyfunc(
+    model = tracking.log_pyfunc(
         Path(genre_mlops.__file__).with_name("pyfunc.py"),
         bundle=bundle,
         inputs={"path": "string"},
         outputs={"genre": "string", "sure": "boolean", "duration_s": "double", **probabilities},
         requirements=[f"{package}=={version(package)}" for package in _REQUIREMENTS],
-        name=name,
+        config={"seal": sealed},
     )
-    client = tracking.client()
-    for key, value in tags.items():
-        client.set_model_version_tag(name, str(number), key, value)
-    client.update_model_version(name, str(number), description)
-    client.set_registered_model_alias(name, CHALLENGER, str(number))
+    number = tracking.register_model(model, name, {**tags, _BUNDLE: sealed})
+    tracking.set_alias(name, CHALLENGER, number)
     return number
-
-
-def promote(name: str, number: int) -> None:
-    """Make a version the champion; the one it follows becomes `previous`."""
-    client = tracking.client()
-    champion = version_of(name, CHAMPION)
-    if champion is not None and champion != number:
-        client.set_registered_model_alias(name, PREVIOUS, str(champion))
-    client.set_registered_model_alias(name, CHAMPION, str(number))
-    if version_of(name, CHALLENGER) == number:
-        client.delete_registered_model_alias(name, CHALLENGER)
 
 
 def version_of(name: str, alias: str) -> int | None:
     """Return the version that has an alias, None where there is none."""
-    model = tracking.find_model(name)
-    number = model.aliases.get(alias) if model else None
-    return int(number) if number is not None else None
+    return tracking.aliases(name).get(alias)
+
+
+def find_version(name: str, number: int) -> ModelVersion:
+    """Bring a version's bundle to this machine.
+
+    Raises
+    ------
+    GenreError
+        There is no such version, its files are gone, or one of them is another.
+    """
+    found = {version.number: version for version in tracking.list_versions(name)}.get(number)
+    if found is None:
+        raise GenreError(f"{name} has no version {number}: `genre-mlops models list` names them")
+    bundle = tracking.download_bundle(name, number)
+    check_files(bundle, seal=found.tags.get(_BUNDLE, ""))
+    return ModelVersion(name, number, bundle, found.tags, found.run_id)
 
 
 def find_champion(name: str) -> ModelVersion | None:
     """Bring the champion's bundle to this machine; None where there is no champion."""
     number = version_of(name, CHAMPION)
-    if number is None:
-        return None
-    found = tracking.client().get_model_version(name, str(number))
-    return ModelVersion(name, number, tracking.download_bundle(name, number), dict(found.tags))
+    return find_version(name, number) if number is not None else None
 
 
 def load_champion(name: str) -> ModelVersion:
@@ -124,9 +130,19 @@ def load_champion(name: str) -> ModelVersion:
     return champion
 
 
-def note_verdict(name: str, number: int, verdict: Verdict) -> None:
-    """Tag a version with what the gate said of it."""
-    client = tracking.client()
-    said = {"verdict": "promoted" if verdict.promote else "held", "reason": verdict.reason}
-    for key, value in said.items():
-        client.set_model_version_tag(name, str(number), key, value)
+def read_lineage(version: ModelVersion) -> Lineage:
+    """Return where a version comes from.
+
+    Raises
+    ------
+    GenreError
+        Its bundle does not say, or says it in another form.
+    """
+    try:
+        return Lineage.model_validate_json((version.bundle / LINEAGE).read_bytes())
+    except OSError as error:
+        raise GenreError(
+            f"{version.name} {version.version} has no {LINEAGE}: an older genre-mlops made it"
+        ) from error
+    except ValidationError as error:
+        raise GenreError(f"{version.bundle / LINEAGE} is not of this version: {error}") from error
