@@ -103,6 +103,11 @@ def groups_of(tracks: "pd.DataFrame") -> "NDArray[np.int64]":
     return np.unique(join_groups(tracks, [tracks["split_group"]]), return_inverse=True)[1]
 
 
+def count_shared(tracks: "pd.DataFrame") -> int:
+    """Return how many groups, as `groups_of` has them, have tracks in more than one split."""
+    return int((tracks["split"].groupby(groups_of(tracks)).nunique() > 1).sum())
+
+
 def assign_splits(
     tracks: "pd.DataFrame", config: SplitConfig, published: PublishedSplit | None = None
 ) -> "pd.Series[str]":
@@ -156,6 +161,11 @@ def split_digest(tracks: "pd.DataFrame") -> str:
     Paths do not count: a moved collection has the same split.
     """
     return _digest(tracks, ["sha256", "genre", "split"])
+
+
+def data_digest(tracks: "pd.DataFrame") -> str:
+    """Return 12 hexadecimal digits of the content and genres of all tracks, whatever the split."""
+    return _digest(tracks, ["sha256", "genre"])
 
 
 def test_digest(tracks: "pd.DataFrame") -> str:

@@ -11,7 +11,7 @@ from genre_mlops.members import train_members
 from genre_mlops.search import BestTrial, in_use, search, shipped_before, study_key
 from genre_mlops.search.report import dashboard_command, log_search, log_space
 from genre_mlops.search_pictures import search_pictures
-from genre_mlops.shipping import ship
+from genre_mlops.shipping import Origin, ship
 from pipelines import features, validate
 from pipelines.job import Job, Validated, start
 
@@ -56,8 +56,18 @@ def run(job: Job, data: Validated) -> tuple[BestTrial, Path]:
 
 
 def _ship(plan: Plan, best: BestTrial, networks: list[Path], data: Validated) -> Path:
-    origin = {"dataset": data.source.name, "split_digest": data.digest, **best.provenance()}
-    shipped = ship(plan, best.config, networks, best.bundle, origin)
+    provenance = {"dataset": data.source.name, "split_digest": data.digest, **best.provenance()}
+    runs = {**tracking.ancestors(plan.parent_run_id), "trial": best.choice.run_id}
+    origin = Origin(
+        source=data.source.source,
+        threads=best.choice.threads,
+        runs=runs,
+        cut_short=best.choice.cut_short,
+        chosen_by=best.choice.why,
+        n_trials=best.n_trials,
+        cpu_s=best.cpu_s,
+    )
+    shipped = ship(plan, best.config, networks, best.bundle, provenance, origin=origin)
     tracking.log_metrics(shipped.metrics)
     tracking.log_text(shipped.summary, "network.txt")
     return shipped.folder

@@ -11,6 +11,7 @@ from genre_mlops.config import Config
 from genre_mlops.domain import sequential
 from genre_mlops.fitting import Plan
 from genre_mlops.readings import State
+from genre_mlops.shipping import Origin
 from genre_mlops.store import FeatureStore, Source
 from tests.music import write_tune
 
@@ -45,6 +46,17 @@ UNCHANGED = {
         "mixup_alpha",
     )
 }
+
+# What is said to `ship` of where networks come from.
+ORIGIN = Origin(
+    source="composed by the tests",
+    threads=1,
+    runs={"train": "x"},
+    cut_short=False,
+    chosen_by="least validation loss",
+    n_trials=2,
+    cpu_s=3.5,
+)
 
 
 def make_plan(folder: Path, config: Config = CONFIG, *, n_tracks: int = 12) -> Plan:

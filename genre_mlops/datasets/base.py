@@ -66,6 +66,8 @@ class Dataset(ABC):
     """Under what terms the audio may be used."""
     source: str
     """Where the audio comes from: an address, a path, or what made it."""
+    faults: str = ""
+    """What is known to be wrong with it, in a sentence, and who found it."""
     local: bool = True
     """Whether `prepare` brings nothing from elsewhere."""
 

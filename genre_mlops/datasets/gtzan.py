@@ -69,6 +69,11 @@ class _Gtzan(Dataset):
         "None: the recordings are excerpts of commercial music, collected for research by G. "
         "Tzanetakis. Not to be passed on; a model trained on them should say so."
     )
+    faults = (
+        "Exact replicas, several excerpts of one recording, several tracks of one artist, wrong "
+        "labels, distorted clips (B. L. Sturm, The GTZAN dataset: its contents, its faults, their "
+        "effects on evaluation, and its future use, 2013); fault-filtered splits leave most out."
+    )
 
     _archive: str
     """Name of the published archive."""

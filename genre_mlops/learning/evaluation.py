@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from genre_mlops.config import Config
 from genre_mlops.domain import Mapper
-from genre_mlops.learning.bundle import Bundle, read_info, read_seen
+from genre_mlops.learning.bundle import Bundle, read_info
 from genre_mlops.learning.calibration import abstain
 from genre_mlops.learning.judged import Judged
 from genre_mlops.learning.metrics import evaluate
@@ -73,14 +73,6 @@ def judge_bundle(
             folder, unchanged.among(short), n_tracks=how.robustness_tracks, run=run
         )
     return Judged(info, tracks, test_digest(catalog), probabilities, found, sure, drawn, robustness)
-
-
-def unseen_tests(catalog: "pd.DataFrame", folder: Path) -> "pd.Index[str]":
-    """Return the test tracks that a bundle's network has not learnt from.
-
-    Splits change when data is added: what tests now may have trained an older version.
-    """
-    return catalog.index[(catalog["split"] == TEST) & ~catalog["sha256"].isin(read_seen(folder))]
 
 
 def judge_files(

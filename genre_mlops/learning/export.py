@@ -3,7 +3,7 @@
 import logging
 import shutil
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,12 @@ from genre_mlops.logmel import mel_filters
 
 
 def write_bundle(
-    folder: Path, network: keras.Model, info: bundle.BundleInfo, *, seen: Iterable[str]
+    folder: Path,
+    network: keras.Model,
+    info: bundle.BundleInfo,
+    *,
+    seen: Iterable[str],
+    texts: Mapping[str, str] | None = None,
 ) -> bundle.BundleInfo:
     """Write all files of a bundle and seal it.
 
@@ -29,6 +34,8 @@ def write_bundle(
         Its sha256 are filled in.
     seen : iterable of str
         sha256 of every track that the network was trained on or chosen by.
+    texts : mapping of str to str, optional
+        Other files of the bundle by name.
 
     Returns
     -------
@@ -42,6 +49,8 @@ def write_bundle(
     _export_onnx(network, partial / bundle.ONNX)
     bundle.save_filters(partial, mel_filters(info.features))
     bundle.save_seen(partial, seen)
+    for name, text in (texts or {}).items():
+        (partial / name).write_text(text, encoding="utf-8")
     sealed = bundle.write_info(partial, info)
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)

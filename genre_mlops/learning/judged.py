@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from genre_mlops.learning.bundle import BundleInfo
 from genre_mlops.learning.calibration import Abstention
-from genre_mlops.learning.gate import Score
-from genre_mlops.learning.metrics import Evaluation, accuracy, log_loss
+from genre_mlops.learning.metrics import Evaluation
 from genre_mlops.learning.resampling import Estimate, Resampling
 from genre_mlops.learning.robustness import Change
 
@@ -71,20 +70,6 @@ class Judged:
         for name, estimate in self._figures().items():
             found |= estimate.named(name)
         return {f"{self.prefix}_{name}": value for name, value in found.items()}
-
-    def score(self, version: int, *, among: "pd.Index[str]") -> Score:
-        """Return what the gate compares, on those of the test tracks that are `among` these."""
-        chosen = self.tracks.index.isin(among)
-        probabilities, labels = self.probabilities[chosen], self.labels()[chosen]
-        if not len(labels):
-            return Score(version, 0, 0.0, 0.0, self.info.synthetic)
-        return Score(
-            version,
-            len(labels),
-            accuracy(probabilities, labels),
-            log_loss(probabilities, labels),
-            self.info.synthetic,
-        )
 
     def lead_over(self, right: Sequence[bool]) -> Estimate:
         """Return by how much the accuracy is above another's, which is right on these tracks."""

@@ -1,12 +1,15 @@
 """Convolutional networks over log-mel segments, sized by config."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
+
 from genre_mlops.config import ConvolutionConfig, FeatureConfig, NetworkConfig
 from genre_mlops.files import replacing
-from genre_mlops.learning.backend import keras
+from genre_mlops.learning.backend import keras, tf
 
 layers = keras.layers
 # Of each kind: convolution, then the ways to pool.
@@ -110,6 +113,20 @@ def multiply_adds(network: keras.Model) -> int:
                 weights *= size
             total += places * weights
     return total
+
+
+def gpu_names() -> tuple[str, ...]:
+    """Return the GPUs as TensorFlow names them."""
+    return tuple(gpu.name for gpu in tf.config.list_physical_devices("GPU"))
+
+
+def weights_sha256(network: keras.Model) -> str:
+    """Return the sha256 of all weights in their order, which the file's times do not enter."""
+    digest = hashlib.sha256()
+    for array in network.get_weights():
+        digest.update(f"{array.dtype.str}{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
 
 
 def save_network(network: keras.Model, path: Path) -> None:

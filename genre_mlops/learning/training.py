@@ -181,7 +181,7 @@ def predict_tracks(network: keras.Model, tracks: TrackSet) -> NDArray[np.float64
     lengths: list[int] = []
 
     def flush() -> None:
-        segments = _predict_segments(network, np.concatenate(waiting))
+        segments = predict_segments(network, np.concatenate(waiting))
         parts = np.split(segments, np.cumsum(lengths)[:-1])
         judged.extend(pool_segments(part) for part in parts)
         waiting.clear()
@@ -197,7 +197,8 @@ def predict_tracks(network: keras.Model, tracks: TrackSet) -> NDArray[np.float64
     return np.stack(judged)
 
 
-def _predict_segments(network: keras.Model, segments: NDArray[np.float32]) -> NDArray[np.float32]:
+def predict_segments(network: keras.Model, segments: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Judge segments [shape=(n, segment_frames, n_mels)]: probabilities [shape=(n, n_genres)]."""
     n = len(segments)
     padded = np.zeros((-(-n // _EVALUATION_BATCH) * _EVALUATION_BATCH, *segments.shape[1:]), "f4")
     padded[:n] = segments

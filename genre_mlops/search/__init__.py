@@ -24,6 +24,7 @@ from genre_mlops.fitting import Plan
 from genre_mlops.learning.bundle import read_info
 from genre_mlops.processes import repeating
 from genre_mlops.search.attributes import (
+    CPU_S,
     CUT_OFF,
     DONE,
     JOB,
@@ -89,6 +90,8 @@ class BestTrial:
         Of the time that trials took, what went into writing their runs, in [0, 1].
     worker_memory_mb : float
         The most that a worker held after a trial.
+    cpu_s : float
+        CPU-seconds that all trials took, without tries that were cut off.
     """
 
     study: str
@@ -99,6 +102,7 @@ class BestTrial:
     n_pruned: int
     tracking_share: float
     worker_memory_mb: float
+    cpu_s: float
 
     @property
     def bundle(self) -> Path:
@@ -132,6 +136,7 @@ class BestTrial:
             "pruned_trials": self.n_pruned,
             "tracking_share": self.tracking_share,
             "worker_memory_mb": self.worker_memory_mb,
+            "trials_cpu_s": self.cpu_s,
         }
 
 
@@ -311,8 +316,9 @@ def _best(budget: Budget, plan: Plan) -> BestTrial:
             "and try a lower training.learning_rate, or more minutes"
         )
     study = budget.study.study_name
-    spent, took = (
-        sum(trial.user_attrs.get(key, 0.0) for trial in ended) for key in (TRACKING_S, SECONDS)
+    spent, took, cpu_s = (
+        sum(trial.user_attrs.get(key, 0.0) for trial in ended)
+        for key in (TRACKING_S, SECONDS, CPU_S)
     )
     return BestTrial(
         study=study,
@@ -323,4 +329,5 @@ def _best(budget: Budget, plan: Plan) -> BestTrial:
         n_pruned=sum(trial.state is TrialState.PRUNED for trial in ended),
         tracking_share=spent / took if took else 0.0,
         worker_memory_mb=max(trial.user_attrs.get(MEMORY_MB, 0.0) for trial in ended),
+        cpu_s=cpu_s,
     )

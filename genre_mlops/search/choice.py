@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from genre_mlops.search.attributes import ACCURACY, LOSS_ERROR, PLACE, RUN
+from genre_mlops.search.attributes import ACCURACY, CUT_OFF, LOSS_ERROR, PLACE, RUN, THREADS
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,10 @@ class Choice:
         Track-level.
     why : str
         By which rule.
+    threads : int
+        Of TensorFlow; 0 left it the choice.
+    cut_short : bool
+        Whether the search's time was over before its last epoch.
     """
 
     place: int
@@ -32,6 +36,8 @@ class Choice:
     validation_loss: float
     validation_accuracy: float
     why: str
+    threads: int = 0
+    cut_short: bool = False
 
 
 def choose(study: optuna.Study) -> Choice | None:
@@ -76,4 +82,6 @@ def _chosen(trial: FrozenTrial, why: str) -> Choice:
         validation_loss=float(trial.values[0]),
         validation_accuracy=told[ACCURACY],
         why=why,
+        threads=told.get(THREADS, 0),
+        cut_short=bool(told.get(CUT_OFF)),
     )

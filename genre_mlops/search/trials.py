@@ -15,6 +15,7 @@ from genre_mlops.fitting import Plan, fit
 from genre_mlops.processes import repeating
 from genre_mlops.search.attributes import (
     ACCURACY,
+    CPU_S,
     CUT_OFF,
     EPOCHS,
     LOSS_ERROR,
@@ -23,6 +24,7 @@ from genre_mlops.search.attributes import (
     REASON,
     RUN,
     SECONDS,
+    THREADS,
     TRACKING_S,
 )
 from genre_mlops.search.budget import Budget
@@ -86,7 +88,8 @@ def _run(task: Task, trial: optuna.Trial) -> None:
     tags = plan.run_tags | {"genre.trial_number": str(trial.number)}
     name = f"{plan.score_prefix}trial {place:03d}"
     log = tracking.TrialLog(plan.experiment_id, plan.parent_run_id, name, tags)
-    began, ended = time.monotonic(), _Ended(TrialState.FAIL, "interrupted")
+    began, began_cpu_s = time.monotonic(), time.process_time()
+    ended = _Ended(TrialState.FAIL, "interrupted")
     unfinished = plan.folder / task.study / f"{place:03d}.npz"
     try:
         trial.set_user_attr(RUN, log.run_id)
@@ -110,6 +113,7 @@ def _run(task: Task, trial: optuna.Trial) -> None:
                 ended,
                 {
                     SECONDS: round(time.monotonic() - began, 2),
+                    CPU_S: round(time.process_time() - began_cpu_s, 2),
                     TRACKING_S: round(log.spent_s, 3),
                     MEMORY_MB: round(memory_mb),
                 },
@@ -164,6 +168,7 @@ def _train(task: Task, trial: optuna.Trial, log: tracking.TrialLog) -> _Ended:
         return _Ended(TrialState.PRUNED, str(error))
     save_network(network, network_path(plan, task.study, place))
     trial.set_user_attr(ACCURACY, found.validation_accuracy)
+    trial.set_user_attr(THREADS, task.threads)
     trial.set_user_attr(LOSS_ERROR, found.validation_loss_error)
     log.metrics(
         {

@@ -16,7 +16,7 @@ from genre_mlops.learning.networks import load_network
 from genre_mlops.members import train_members
 from genre_mlops.processes import this_process
 from genre_mlops.shipping import ship
-from tests.plans import CONFIG, UNCHANGED, make_plan, with_runs
+from tests.plans import CONFIG, ORIGIN, UNCHANGED, make_plan, with_runs
 from tests.searches import EngineHere
 
 
@@ -55,7 +55,7 @@ def test_each_member_is_trained_once_and_what_is_shipped_is_their_mean(plan: Pla
         for one, other in zip(weights, load_network(path).get_weights(), strict=True):
             np.testing.assert_array_equal(one, other)
 
-    shipped = ship(plan, CONFIG, paths, folder / "bundle-000", {"dataset": "tunes"})
+    shipped = ship(plan, CONFIG, paths, folder / "bundle-000", {"dataset": "tunes"}, origin=ORIGIN)
     bundle = Bundle(shipped.folder)
     rng = np.random.default_rng(0)
     segments = rng.uniform(-100, 0, (7, 32, 24)).astype(np.float32)

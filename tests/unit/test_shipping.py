@@ -13,7 +13,7 @@ from genre_mlops.learning.bundle import Bundle
 from genre_mlops.learning.metrics import log_loss
 from genre_mlops.learning.networks import save_network
 from genre_mlops.shipping import ship
-from tests.plans import CONFIG, make_plan
+from tests.plans import CONFIG, ORIGIN, make_plan
 
 N_VALIDATION, N_WRONG = 30, 4
 
@@ -53,7 +53,7 @@ def test_the_bundle_is_as_sure_as_the_validation_tracks_make_it(
 ):
     path = tmp_path / "one.keras"
     save_network(by_pitch(plan, certainty), path)
-    shipped = ship(plan, CONFIG, [path], tmp_path / "study", {})
+    shipped = ship(plan, CONFIG, [path], tmp_path / "study", {}, origin=ORIGIN)
     bundle = Bundle(shipped.folder)
     assert not bundle.info.synthetic
     temperature = bundle.info.temperature

@@ -127,14 +127,6 @@ def test_a_model_without_a_threshold_says_so(catalog: pd.DataFrame, tmp_path: Pa
     assert "Every answer counts as sure" in always.markdown()
 
 
-def test_the_gate_sees_the_tracks_that_are_fair(catalog: pd.DataFrame, judged: Judged):
-    score = judged.score(7, among=catalog.index[2:5])
-    assert (score.version, score.n_tracks) == (7, 3)
-    own = judged.probabilities[2:5].argmax(axis=1) == judged.labels()[2:5]
-    assert score.accuracy == own.mean()
-    assert judged.score(7, among=catalog.index[8:]).n_tracks == 0
-
-
 def test_tables_are_of_the_same_tracks(judged: Judged):
     tables = judged.tables()
     assert tables["reliability"]["n_tracks"].sum() == 8
