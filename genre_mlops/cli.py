@@ -1,16 +1,17 @@
 """The command `genre-mlops`: operates what the pipeline made."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 import genre_mlops
-from genre_mlops import data_commands, search_commands
-from genre_mlops.config import RegistryConfig
+from genre_mlops import data_commands, models_commands, search_commands
 from genre_mlops.console import ProgressBars, err, exit_codes, out, set_up_logging
-from genre_mlops.errors import AudioError
+from genre_mlops.errors import AudioError, ConfigError, GenreError
+from genre_mlops.models_commands import DEFAULT_MODEL, AsJson, Model
 
 app = typer.Typer(
     name="genre-mlops",
@@ -20,13 +21,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-DEFAULT_MODEL = RegistryConfig().model
-Model = Annotated[str, typer.Option(help="The registered model.", metavar="NAME")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
-
-
 app.add_typer(data_commands.app, name="data")
 app.add_typer(search_commands.app, name="search")
+app.add_typer(models_commands.app, name="models")
 
 
 @app.callback(invoke_without_command=True)
@@ -70,16 +67,82 @@ def predict(
 
 
 @app.command()
-def doctor(as_json: AsJson = False, model: Model = DEFAULT_MODEL) -> None:
+def promote(
+    version: Annotated[int | None, typer.Argument(help="Without it: the challenger.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Whatever the gate says.")] = False,
+    reason: Annotated[str, typer.Option(help="Why; needed with --force.", metavar="TEXT")] = "",
+    config: Annotated[Path | None, typer.Option(help="A YAML file with the gate's rules.")] = None,
+    overrides: Annotated[str, typer.Option("--set", help="a.b=c, separated by spaces.")] = "",
+    model: Model = DEFAULT_MODEL,
+) -> None:
+    """Make a version the champion, if the gate lets it; exit code 4 if it does not.
+
+    Example: genre-mlops promote 7
+    """
+    from genre_mlops import promotions, tracking
+    from genre_mlops.config import load_config
+    from genre_mlops.engine import Engine
+    from genre_mlops.settings import Settings
+
+    with exit_codes(), ProgressBars(err) as progress:
+        if force and not reason.strip():
+            raise ConfigError("--force: say why, by --reason TEXT; it is kept in the history")
+        tracking.need_store()
+        number, verdict = promotions.promote(
+            model,
+            version,
+            load_config(config, overrides.split()),
+            splits=Settings().workspace / "splits",
+            run=Engine(progress=progress).map,
+            reason=reason.strip(),
+            force=force,
+        )
+    said = verdict.decision if verdict else "nothing: it could not be asked"
+    against = "" if verdict and verdict.promotes else f" (the gate says {said})"
+    why = reason.strip() or (verdict.reason if verdict else "")
+    out.print(f"{model} {number} is champion{against}: {why}", soft_wrap=True, markup=False)
+    out.print("next: [bold]mlflow run . --env-manager local -e package[/bold] makes its bento")
+
+
+@app.command()
+def rollback(
+    to: Annotated[int | None, typer.Option(help="A former champion; else the one before.")] = None,
+    reason: Annotated[str, typer.Option(help="Why, for the history.", metavar="TEXT")] = "",
+    model: Model = DEFAULT_MODEL,
+) -> None:
+    """Make a former champion the champion again.
+
+    Example: genre-mlops rollback --reason "it hears tango everywhere"
+    """
+    from genre_mlops import registry, tracking
+
+    with exit_codes():
+        tracking.need_store()
+        history = registry.roll_back(model, to=to, reason=reason.strip())
+    out.print(registry.in_words(history.entries[-1]), soft_wrap=True, markup=False)
+    out.print("next: [bold]mlflow run . --env-manager local -e package[/bold] makes its bento")
+
+
+@app.command()
+def doctor(
+    mend: Annotated[bool, typer.Option("--mend", help="End a promotion cut off.")] = False,
+    as_json: AsJson = False,
+    model: Model = DEFAULT_MODEL,
+) -> None:
     """Say what is installed, where runs, data and models live, and what is wrong.
 
-    Ends with exit code 1 if something is.
+    Ends with exit code 1 if something is. With --mend, aliases that are not as the history of the
+    registered model has them are moved.
 
     Example: genre-mlops doctor
     """
-    from genre_mlops import health
+    from genre_mlops import health, registry, tracking
 
     with exit_codes():
+        if mend and tracking.has_store():
+            # What cannot be mended is one of the findings.
+            with suppress(GenreError):
+                registry.settle(model)
         findings = health.examine(model)
     if as_json:
         typer.echo(json.dumps([finding.as_json() for finding in findings], indent=2))

@@ -62,7 +62,7 @@ def examine(model: str) -> list[Finding]:
     except GenreError as error:
         return [*found, Finding("environment", "wrong", str(error))]
     found += [*_places(settings.workspace), *_cluster(settings), *_runs()]
-    return [*found, _champion(model), _bento()]
+    return [*found, _champion(model), *_aliases(model), _bento()]
 
 
 def as_table(findings: list[Finding]) -> Table:
@@ -146,6 +146,23 @@ def _champion(model: str) -> Finding:
         return Finding("champion", "wrong", str(error))
     kind = ", trained on synthetic music" if info.synthetic else ""
     return Finding("champion", "ok", f"{model} {found.version}: {len(info.genres)} genres{kind}")
+
+
+def _aliases(model: str) -> Iterator[Finding]:
+    try:
+        if not tracking.has_store():
+            return
+        wrong = registry.differences(model, registry.read_history(model))
+    except Exception as error:  # also a registry that cannot be reached, in MLflow's many words
+        yield Finding("history", "wrong", str(error))
+        return
+    if wrong:
+        told = ", ".join(
+            f"{alias} should be {number if number is not None else 'no version'}"
+            for alias, number in wrong.items()
+        )
+        text = f"{told}, says the history of {model}: `genre-mlops doctor --mend` moves them"
+        yield Finding("aliases", "wrong", text)
 
 
 def _bento() -> Finding:

@@ -21,7 +21,9 @@ def run(job: Job) -> None:
     tracking.log_metrics(floor.metrics(synthetic=data.source.synthetic))
     tracking.log_metrics(outcome.lead.named(f"{judged.prefix}_accuracy_above_floor"))
     tracking.set_tags({"version": str(registered.version), "bento": bento})
-    told = (judged.markdown(), registered.verdict.reason, outcome.doubt)
+    page = f"#/models/{registered.name}/versions/{registered.version}"
+    version = f"[{registered.name} {registered.version}]({page}): {registered.verdict.reason}"
+    told = (judged.markdown(), version, outcome.doubt)
     tracking.describe("\n\n".join(filter(None, told)))
     summarise(outcome)
 

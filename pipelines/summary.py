@@ -11,10 +11,10 @@ from genre_mlops.console import out
 from genre_mlops.learning.baseline import BaselineReport
 from genre_mlops.learning.metrics import Evaluation
 from genre_mlops.learning.resampling import Estimate
+from genre_mlops.registration import Registered
 from genre_mlops.registry import CHALLENGER, CHAMPION, version_of
 from genre_mlops.search import BestTrial
 from pipelines.job import Validated
-from pipelines.register import Registered
 
 _MORE = "it may need more tracks, epochs or trials"
 
@@ -45,7 +45,7 @@ def summarise(outcome: Outcome) -> None:
     data, best, registered = outcome.data, outcome.best, outcome.registered
     synthetic = "synthetic " * data.source.synthetic
     accuracy = registered.judged.evaluation.accuracy
-    alias = CHAMPION if registered.verdict.promote else CHALLENGER
+    alias = CHAMPION if registered.verdict.promotes else CHALLENGER
     # With two objectives it need not be that of the least loss.
     taken = "best trial" if best.config.search.objective == "accuracy" else "trial taken"
     champion, doubt = version_of(registered.name, CHAMPION), outcome.doubt

@@ -1,16 +1,23 @@
 """What all tests share; and where real recordings are given, nothing may be skipped."""
 
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 from tests.music import make_hard_folder
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
 REAL_DATA = "GENRE_TEST_DATA"
-SHARE_THE_MAIN_JOB = {"tests/pipelines/test_main.py", "tests/pipelines/test_parity.py"}
+SHARE_THE_MAIN_JOB = {
+    f"tests/pipelines/test_{name}.py" for name in ("main", "parity", "registry", "ui")
+}
 
 
 @pytest.fixture(scope="session")
@@ -53,3 +60,17 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SideBySide:
 def hard_folder(tmp_path: Path) -> Path:
     """Two good genres of six tracks each, and one of everything that goes wrong."""
     return make_hard_folder(tmp_path / "music")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator["Browser"]:
+    """Chromium as the system has it: nothing is downloaded."""
+    from playwright.sync_api import sync_playwright
+
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("no chromium here: apt-get install chromium")
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=chromium)
+        yield opened
+        opened.close()

@@ -151,7 +151,7 @@ def test_twice_registers_twice_computes_once_and_gives_the_same_numbers(main_job
     before = statuses(place)
     again = place.pipeline(SMALL).stdout
     assert "genre-classifier 2, challenger" in again
-    assert "not better" in again
+    assert "not shown to be better" in again
     features = runs_of(place, "features")
     assert features[0].data.metrics["built"] == features[-1].data.metrics["reused"] == 60
     assert features[-1].data.metrics["built"] == 0

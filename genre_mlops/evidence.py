@@ -1,0 +1,220 @@
+"""What a version is judged by: measured once, kept with its run, and put before the gate."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from genre_mlops import tracking
+from genre_mlops.config import Config
+from genre_mlops.domain import Mapper
+from genre_mlops.errors import GenreError
+from genre_mlops.learning.bundle import Bundle, read_info, read_seen
+from genre_mlops.learning.evaluation import judge_bundle
+from genre_mlops.learning.gate import Entrant, Measures, Pairs, Verdict, comparable, judge
+from genre_mlops.learning.judged import Judged
+from genre_mlops.learning.measures import (
+    keras_answers,
+    largest_difference,
+    latency_ms,
+    size_mb,
+)
+from genre_mlops.learning.resampling import Estimate, resampling
+from genre_mlops.registry import ModelVersion
+from genre_mlops.splits import groups_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FILE = "gate/evidence.json"
+# Test tracks that are answered in other ways too.
+_N_PARITY = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """A version's answers to a test set, and what it costs.
+
+    Attributes
+    ----------
+    entrant : Entrant
+        The version.
+    test_digest, split_digest : str
+        Of the test tracks' content and genres; of all splits.
+    tracks : DataFrame
+        Indexed by `track_id`, with `sha256`, `genre`, `group` (numbered) and `right`.
+    measures : Measures
+        Whoever its rival is.
+    """
+
+    entrant: Entrant
+    test_digest: str
+    split_digest: str
+    tracks: "pd.DataFrame"
+    measures: Measures
+
+    def as_json(self) -> str:
+        """Return all of it as a text that `read_evidence` reads."""
+        said = {
+            "entrant": asdict(self.entrant),
+            "test_digest": self.test_digest,
+            "split_digest": self.split_digest,
+            "measures": asdict(self.measures),
+            "tracks": self.tracks.reset_index().to_dict("list"),
+        }
+        return json.dumps(said, indent=1)
+
+
+def gather(version: ModelVersion, judged: Judged, *, split_digest: str) -> Evidence:
+    """Measure what the gate asks of a version that has been judged.
+
+    Parameters
+    ----------
+    version : ModelVersion
+        The registered version.
+    judged : Judged
+        Its figures on the test tracks.
+    split_digest : str
+        Of the splits that these are from.
+    """
+    info = read_info(version.bundle)
+    paths = [Path(path) for path in judged.tracks["path"].iloc[:_N_PARITY]]
+    bundle = Bundle(version.bundle, threads=1)
+    served = [bundle.predict(path).probabilities for path in paths]
+    differences = {"Keras": largest_difference(served, keras_answers(bundle, paths))}
+    cannot_load = ""
+    try:
+        answers = tracking.predict_apart(f"models:/{version.name}/{version.version}", paths)
+    except GenreError as error:
+        cannot_load = str(error)
+    else:
+        apart = [{g: float(row[f"p_{g}"]) for g in info.genres} for row in answers]
+        differences["pyfunc"] = largest_difference(served, apart)
+    measures = Measures(
+        calibration_error=judged.evaluation.calibration_error,
+        changes={change.name: change.difference for change in judged.robustness},
+        latency_ms=latency_ms(bundle),
+        size_mb=size_mb(version.bundle),
+        differences=differences,
+        cannot_load=cannot_load,
+    )
+    return _evidence(version, judged, split_digest, measures)
+
+
+def read_evidence(version: ModelVersion) -> Evidence | None:
+    """Return the evidence that was kept with a version; None where none was."""
+    import pandas as pd
+
+    text = tracking.read_text(version.run_id, FILE)
+    if text is None:
+        return None
+    said = json.loads(text)
+    entrant = said["entrant"]
+    measures = said["measures"]
+    return Evidence(
+        Entrant(entrant["version"], tuple(entrant["genres"]), entrant["synthetic"]),
+        said["test_digest"],
+        said["split_digest"],
+        pd.DataFrame(said["tracks"]).set_index("track_id"),
+        Measures(
+            **{
+                **measures,
+                "calibration_error": Estimate(**measures["calibration_error"]),
+                "changes": {k: Estimate(**v) for k, v in measures["changes"].items()},
+            }
+        ),
+    )
+
+
+def decide(
+    challenger: ModelVersion,
+    ours: Evidence,
+    champion: ModelVersion | None,
+    config: Config,
+    *,
+    catalog: "Callable[[], pd.DataFrame | None]",
+    run: Mapper,
+) -> Verdict:
+    """Ask the gate.
+
+    Parameters
+    ----------
+    challenger : ModelVersion
+        Who wants to be champion.
+    ours : Evidence
+        The challenger's.
+    champion : ModelVersion or None
+        Who is.
+    config : Config
+        The rules, and how to resample.
+    catalog : callable
+        Gives the tracks and splits that the challenger's evidence is from, None where they are not
+        on this machine. Asked where the champion's is from another test set, for it is judged on
+        this one then.
+    run : Mapper
+        Where that happens.
+
+    Raises
+    ------
+    GenreError
+        The tracks are needed and not there.
+    """
+    if champion is None:
+        return judge(ours.entrant, None, None, ours.measures, config.gate)
+    info = read_info(champion.bundle)
+    rival = Entrant(champion.version, info.genres, info.synthetic)
+    pairs = None
+    if comparable(ours.entrant, rival) is None:
+        learnt = read_seen(challenger.bundle) | read_seen(champion.bundle)
+        right = _answers(champion, ours, catalog, config, run)
+        fair = ours.tracks[~ours.tracks["sha256"].isin(learnt)]
+        how = config.evaluation
+        drawn = resampling(
+            len(fair),
+            fair["group"].to_numpy() if len(fair) else None,
+            n_bootstrap=how.n_bootstrap,
+            seed=config.seed,
+        )
+        # Known by their content: tracks may have other names by now.
+        theirs = np.array([right[sha256] for sha256 in fair["sha256"]], dtype=np.bool_)
+        pairs = Pairs(list(fair["genre"]), fair["right"].to_numpy(np.bool_), theirs, drawn)
+    return judge(ours.entrant, rival, pairs, ours.measures, config.gate)
+
+
+def _answers(
+    champion: ModelVersion,
+    ours: Evidence,
+    catalog: "Callable[[], pd.DataFrame | None]",
+    config: Config,
+    run: Mapper,
+) -> dict[str, bool]:
+    """Return whether the champion is right about the challenger's test tracks, by sha256."""
+    kept = read_evidence(champion)
+    if kept is not None and kept.test_digest == ours.test_digest:
+        return dict(zip(kept.tracks["sha256"], kept.tracks["right"], strict=True))
+    tracks = catalog()
+    if tracks is None:
+        raise GenreError(
+            f"the champion, version {champion.version}, was judged on other test tracks than "
+            f"version {ours.entrant.version}, and these are not on this machine: promote it where "
+            "its data is (GENRE_WORKSPACE names the workspace)"
+        )
+    judged = judge_bundle(champion.bundle, tracks, config, run)
+    return dict(zip(judged.tracks["sha256"], _right(judged), strict=True))
+
+
+def _evidence(
+    version: ModelVersion, judged: Judged, split_digest: str, measures: Measures
+) -> Evidence:
+    info, tracks = judged.info, judged.tracks
+    table = tracks[["sha256", "genre"]].assign(group=groups_of(tracks), right=_right(judged))
+    entrant = Entrant(version.version, info.genres, info.synthetic)
+    return Evidence(entrant, judged.digest, split_digest, table, measures)
+
+
+def _right(judged: Judged) -> list[bool]:
+    right = judged.probabilities.argmax(axis=1) == judged.labels()
+    return [bool(value) for value in right]

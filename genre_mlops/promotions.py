@@ -1,0 +1,96 @@
+"""`genre-mlops promote`: a version, its evidence, the champion, and the gate between them."""
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from genre_mlops import registry
+from genre_mlops.config import Config
+from genre_mlops.domain import Mapper
+from genre_mlops.errors import GenreError
+from genre_mlops.evidence import Evidence, decide, read_evidence
+from genre_mlops.learning.gate import Verdict
+from genre_mlops.registration import find_champion, keep_verdict
+from genre_mlops.registry import CHALLENGER, version_of
+from genre_mlops.splits import TEST
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def promote(
+    name: str,
+    number: int | None,
+    config: Config,
+    *,
+    splits: Path,
+    run: Mapper,
+    reason: str = "",
+    force: bool = False,
+) -> tuple[int, Verdict | None]:
+    """Ask the gate about a version, and make it the champion where it may.
+
+    Parameters
+    ----------
+    name : str
+        The registered model's.
+    number : int or None
+        The version; None for the challenger.
+    config : Config
+        The gate's rules.
+    splits : Path
+        Where the pipeline keeps splits, for a champion that was judged on other test tracks.
+    run : Mapper
+        Where tracks are judged then.
+    reason : str
+        Of who decides; empty: the gate's.
+    force : bool
+        Whether it is to be champion whatever the gate says.
+
+    Returns
+    -------
+    tuple of int and Verdict or None
+        The version, which is champion now, and what the gate said; None where it could not be
+        asked.
+
+    Raises
+    ------
+    GateError
+        The gate does not let it.
+    GenreError
+        There is no such version, it is champion already, or the gate cannot be asked.
+    """
+    history = registry.settle(name)
+    number = number if number is not None else version_of(name, CHALLENGER)
+    if number is None:
+        raise GenreError(f"{name} has no challenger: a run registers one, or name a version")
+    if number == registry.champion_number(name, history):
+        raise GenreError(f"{name} {number} is the champion already")
+    version = registry.find_version(name, number)
+    verdict = None
+    try:
+        evidence = read_evidence(version)
+        if evidence is None:
+            raise GenreError(f"{name} {number} was registered without evidence: register it anew")
+        champion = find_champion(name, history)
+        catalog = partial(_catalog, splits, evidence)
+        verdict = decide(version, evidence, champion, config, catalog=catalog, run=run)
+        keep_verdict(version, verdict, champion)
+    except (GenreError, OSError):
+        # Forced, it is what mends a champion that cannot be read.
+        if not force:
+            raise
+    registry.promote(name, number, verdict, head=history.head, reason=reason, force=force)
+    return number, verdict
+
+
+def _catalog(splits: Path, evidence: Evidence) -> "pd.DataFrame | None":
+    """Return the tracks that evidence is from, where those that test are on this machine."""
+    import pandas as pd
+
+    file = splits / f"{evidence.split_digest}.parquet"
+    if not file.is_file():
+        return None
+    catalog = pd.read_parquet(file)
+    tests = catalog.loc[catalog["split"] == TEST, "path"]
+    return catalog if all(Path(path).is_file() for path in tests) else None
