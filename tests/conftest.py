@@ -62,9 +62,13 @@ def hard_folder(tmp_path: Path) -> Path:
     return make_hard_folder(tmp_path / "music")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator["Browser"]:
-    """Chromium as the system has it: nothing is downloaded."""
+    """Chromium as the system has it: nothing is downloaded.
+
+    Of one module: as long as Playwright is there, an event loop runs in this thread, and a Dask
+    client that a later test makes would wait for it forever.
+    """
     from playwright.sync_api import sync_playwright
 
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
