@@ -45,7 +45,7 @@ def test_the_published_comparison(place: Place):
         (run,) = runs_of(place, step)
         assert run.data.tags["genre.split_digest"] == digest, step
         assert run.data.tags["genre.split_scheme"] == "fault-filtered", step
-    (version,) = client(place).search_model_versions()
+    (version,) = client(place).search_model_versions(f"name = '{MODEL}'")
     assert version.tags["split_digest"] == digest
     floor = runs_of(place, "baseline")[0].data
     assert floor.metrics["baseline_fitted_tracks"] == 442
