@@ -6,7 +6,7 @@ import pytest
 from genre_mlops.datasets.gtzan_index import fault_filtered, gtzan_index
 from genre_mlops.splits import split_digest
 from tests.pipelines.conftest import Place
-from tests.pipelines.runs import champion_of, client, runs_of
+from tests.pipelines.runs import MODEL, champion_of, client, runs_of
 from tests.sources import make_whole_gtzan
 
 SHORT = "quality.min_duration_s=1"
