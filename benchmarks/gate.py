@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from genre_mlops.config import GateConfig
-from genre_mlops.learning.gate import Decision, Entrant, Measures, Pairs, judge
+from genre_mlops.learning.gate import Entrant, Measures, Pairs, judge
 from genre_mlops.learning.resampling import Estimate, resampling
+from genre_mlops.learning.verdict import Decision
 
 N_GENRES, CHAMPION = 10, 0.7
 MEASURES = Measures(Estimate(0.1, 0.05, 0.15), {}, latency_ms=100.0, size_mb=1.0, differences={})

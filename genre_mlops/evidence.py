@@ -14,7 +14,7 @@ from genre_mlops.domain import Mapper
 from genre_mlops.errors import GenreError
 from genre_mlops.learning.bundle import Bundle, read_info, read_seen
 from genre_mlops.learning.evaluation import judge_bundle
-from genre_mlops.learning.gate import Entrant, Measures, Pairs, Verdict, comparable, judge
+from genre_mlops.learning.gate import Entrant, Measures, Pairs, comparable, judge
 from genre_mlops.learning.judged import Judged
 from genre_mlops.learning.measures import (
     keras_answers,
@@ -23,6 +23,7 @@ from genre_mlops.learning.measures import (
     size_mb,
 )
 from genre_mlops.learning.resampling import Estimate, resampling
+from genre_mlops.learning.verdict import Verdict
 from genre_mlops.registry import ModelVersion
 from genre_mlops.splits import groups_of
 
@@ -101,7 +102,10 @@ def gather(version: ModelVersion, judged: Judged, *, split_digest: str) -> Evide
         differences=differences,
         cannot_load=cannot_load,
     )
-    return _evidence(version, judged, split_digest, measures)
+    tracks = judged.tracks
+    table = tracks[["sha256", "genre"]].assign(group=groups_of(tracks), right=_right(judged))
+    entrant = Entrant(version.version, info.genres, info.synthetic)
+    return Evidence(entrant, judged.digest, split_digest, table, measures)
 
 
 def read_evidence(version: ModelVersion) -> Evidence | None:
@@ -204,15 +208,6 @@ def _answers(
         )
     judged = judge_bundle(champion.bundle, tracks, config, run)
     return dict(zip(judged.tracks["sha256"], _right(judged), strict=True))
-
-
-def _evidence(
-    version: ModelVersion, judged: Judged, split_digest: str, measures: Measures
-) -> Evidence:
-    info, tracks = judged.info, judged.tracks
-    table = tracks[["sha256", "genre"]].assign(group=groups_of(tracks), right=_right(judged))
-    entrant = Entrant(version.version, info.genres, info.synthetic)
-    return Evidence(entrant, judged.digest, split_digest, table, measures)
 
 
 def _right(judged: Judged) -> list[bool]:

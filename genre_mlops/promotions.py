@@ -9,7 +9,7 @@ from genre_mlops.config import Config
 from genre_mlops.domain import Mapper
 from genre_mlops.errors import GenreError
 from genre_mlops.evidence import Evidence, decide, read_evidence
-from genre_mlops.learning.gate import Verdict
+from genre_mlops.learning.verdict import Verdict
 from genre_mlops.registration import find_champion, keep_verdict
 from genre_mlops.registry import CHALLENGER, version_of
 from genre_mlops.splits import TEST

@@ -10,8 +10,8 @@ from genre_mlops.card import Setting, as_page, in_short, model_card
 from genre_mlops.config import Config
 from genre_mlops.domain import Mapper
 from genre_mlops.evidence import FILE, decide, gather
-from genre_mlops.learning.gate import Ruling, Verdict
 from genre_mlops.learning.judged import Judged
+from genre_mlops.learning.verdict import Ruling, Verdict
 from genre_mlops.pictures import comparison_picture
 from genre_mlops.registry import History, ModelVersion
 from genre_mlops.splits import split_digest
@@ -70,6 +70,11 @@ def enter(
     _log_card(version, judged, setting)
     evidence = gather(version, judged, split_digest=split_digest(catalog))
     tracking.log_text(evidence.as_json(), FILE, run_id=version.run_id)
+    decided = history.entries[-1].verdict if history.entries else None
+    if champion and champion.version == number and decided:
+        # A job that was cut off between the promotion and its tags.
+        keep_verdict(version, Verdict.from_json(decided), None)
+        return Registered(name, number, judged, Verdict.from_json(decided))
     verdict = decide(version, evidence, champion, config, catalog=lambda: catalog, run=run)
     if verdict.promotes:
         try:

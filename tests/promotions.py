@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from genre_mlops import registry, tracking
-from genre_mlops.learning.gate import Outcome, Ruling, Verdict
+from genre_mlops.learning.verdict import Outcome, Ruling, Verdict
 
 NAME = "tunes"
 

@@ -1,8 +1,7 @@
 """Whether a challenger takes the champion's place: a pure decision on evidence, rule by rule."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,10 +9,7 @@ from scipy.stats import binom
 
 from genre_mlops.config import GateConfig
 from genre_mlops.learning.resampling import Estimate, Resampling, estimates
-
-Outcome = Literal["passed", "not shown", "failed"]
-Decision = Literal["promote", "hold", "refuse"]
-_GENRES = "no genre worse"
+from genre_mlops.learning.verdict import BETTER, GENRES, Ruling, Verdict
 
 
 @dataclass(frozen=True)
@@ -88,94 +84,6 @@ class Measures:
     cannot_load: str = ""
 
 
-@dataclass(frozen=True)
-class Ruling:
-    """What one rule says.
-
-    Attributes
-    ----------
-    rule : str
-        Its name.
-    outcome : str
-        ``"passed"``; ``"not shown"``, which holds a challenger back; ``"failed"``, which refuses.
-    text : str
-        With the numbers, in words.
-    figures : dict of str to float
-        The numbers. Of a figure with an interval, `<name>_low` and `<name>_high` are its ends.
-    """
-
-    rule: str
-    outcome: Outcome
-    text: str
-    figures: dict[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """All rulings, and what follows from them.
-
-    Attributes
-    ----------
-    rulings : tuple of Ruling
-        In the order of the rules.
-    rules : mapping of str to float
-        Levels, margins and budgets that they followed.
-    """
-
-    rulings: tuple[Ruling, ...]
-    rules: Mapping[str, float] = field(default_factory=dict)
-
-    @property
-    def decision(self) -> Decision:
-        """Refused where a rule failed, held where something is not shown, else promoted."""
-        outcomes = {ruling.outcome for ruling in self.rulings}
-        if "failed" in outcomes:
-            return "refuse"
-        return "hold" if "not shown" in outcomes else "promote"
-
-    @property
-    def promotes(self) -> bool:
-        """Whether the challenger may become champion."""
-        return self.decision == "promote"
-
-    @property
-    def reason(self) -> str:
-        """The rulings that decided, in one line."""
-        decisive = {"refuse": "failed", "hold": "not shown", "promote": "passed"}[self.decision]
-        told = [ruling.text for ruling in self.rulings if ruling.outcome == decisive]
-        # Of a promotion the first rule says why, the others only that nothing is against it.
-        return "; ".join(told if self.decision != "promote" else told[:1])
-
-    def differences(self) -> dict[str, Estimate]:
-        """Return by how much the challenger is ahead: accuracy, then each genre's recall.
-
-        Empty where the two were not compared.
-        """
-        told = {ruling.rule: ruling.figures for ruling in self.rulings}
-        found = {"accuracy": _estimate(told.get("better", {}), "difference")}
-        recalls = told.get(_GENRES, {})
-        names = [name for name in recalls if f"{name}_low" in recalls]
-        found |= {f"recall of {name}": _estimate(recalls, name) for name in names}
-        return {name: estimate for name, estimate in found.items() if estimate}
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the verdict for scripts and for the registry."""
-        rulings = [asdict(ruling) for ruling in self.rulings]
-        return {"decision": self.decision, "rulings": rulings, "rules": dict(self.rules)}
-
-    @classmethod
-    def from_json(cls, said: Mapping[str, Any]) -> "Verdict":
-        """Return the verdict that `as_json` told."""
-        return cls(tuple(Ruling(**ruling) for ruling in said["rulings"]), said["rules"])
-
-    def markdown(self) -> str:
-        """Return the rulings as a table."""
-        rows = [f"| {r.rule} | {r.outcome} | {r.text} |" for r in self.rulings]
-        head = [f"**{self.decision}**", "", "| rule | | |", "|---|---|---|"]
-        rules = ", ".join(f"{name} {value:g}" for name, value in self.rules.items())
-        return "\n".join([*head, *rows, "", f"Rules: {rules}."])
-
-
 def judge(
     challenger: Entrant,
     champion: Entrant | None,
@@ -225,12 +133,12 @@ def _against(
     challenger: Entrant, champion: Entrant | None, pairs: Pairs | None, rules: GateConfig
 ) -> list[Ruling]:
     if champion is None:
-        return [Ruling("better", "passed", "there was no champion")]
+        return [Ruling(BETTER, "passed", "there was no champion")]
     if no_contest := comparable(challenger, champion):
         return [no_contest]
     who = f"champion version {champion.version}"
     if pairs is None or not len(pairs.genres):
-        return [Ruling("better", "not shown", f"{who} has learnt from every test track")]
+        return [Ruling(BETTER, "not shown", f"{who} has learnt from every test track")]
     kind = "synthetic " * challenger.synthetic
     return [_better(pairs, f"{kind}test accuracy", who, rules), _no_genre_worse(pairs, rules)]
 
@@ -256,12 +164,10 @@ def _better(pairs: Pairs, accuracy: str, who: str, rules: GateConfig) -> Ruling:
         **{"won": won, "lost": lost, "p_better": p_better, "p_worse": p_worse},
     }
     if p_better <= rules.alpha:
-        return Ruling("better", "passed", f"better: {text}; p {p_better:.3g}", figures)
+        return Ruling(BETTER, "passed", f"better: {text}; p {p_better:.3g}", figures)
     if p_worse <= rules.alpha:
-        return Ruling("better", "failed", f"worse: {text}; p {p_worse:.3g}", figures)
-    return Ruling(
-        "better", "not shown", f"not shown to be better: {text}; p {p_better:.3g}", figures
-    )
+        return Ruling(BETTER, "failed", f"worse: {text}; p {p_worse:.3g}", figures)
+    return Ruling(BETTER, "not shown", f"not shown to be better: {text}; p {p_better:.3g}", figures)
 
 
 def _no_genre_worse(pairs: Pairs, rules: GateConfig) -> Ruling:
@@ -289,9 +195,9 @@ def _no_genre_worse(pairs: Pairs, rules: GateConfig) -> Ruling:
         figures |= lead.named(name)
     if worse:
         text = f"worse by more than {margin:g} in recall: {', '.join(worse)}"
-        return Ruling(_GENRES, "failed", text, figures)
+        return Ruling(GENRES, "failed", text, figures)
     text = f"no genre is shown to be worse by more than {margin:g} in recall"
-    return Ruling(_GENRES, "passed", text, figures)
+    return Ruling(GENRES, "passed", text, figures)
 
 
 def _alone(measures: Measures, rules: GateConfig) -> list[Ruling]:
@@ -320,20 +226,11 @@ def _alone(measures: Measures, rules: GateConfig) -> list[Ruling]:
                 rules.max_change_loss,
             )
         )
-    for rule, value, most in (
-        ("latency_ms", measures.latency_ms, rules.max_latency_ms),
-        ("size_mb", measures.size_mb, rules.max_size_mb),
-    ):
-        what, unit = rule.split("_")
-        found.append(
-            _within(
-                what,
-                f"{value:.3g} {unit.upper() if unit == 'mb' else unit}",
-                {rule: value},
-                value,
-                most,
-            )
-        )
+    ms, mb = measures.latency_ms, measures.size_mb
+    found += [
+        _within("latency", f"{ms:.3g} ms", {"latency_ms": ms}, ms, rules.max_latency_ms),
+        _within("size", f"{mb:.3g} MB", {"size_mb": mb}, mb, rules.max_size_mb),
+    ]
     for way, difference in measures.differences.items():
         found.append(
             _within(
@@ -356,12 +253,6 @@ def _within(rule: str, text: str, figures: dict[str, float], value: float, most:
     if not value <= most:
         return Ruling(rule, "failed", f"{rule}: {text}; at the most {most:g}", figures)
     return Ruling(rule, "passed", text, figures)
-
-
-def _estimate(figures: Mapping[str, float], name: str) -> Estimate | None:
-    if name not in figures:
-        return None
-    return Estimate(figures[name], figures[f"{name}_low"], figures[f"{name}_high"])
 
 
 def _lead(pairs: Pairs) -> tuple[Estimate, NDArray[np.float64]]:

@@ -11,7 +11,7 @@ import socket
 
 from genre_mlops import tracking
 from genre_mlops.errors import GateError, GenreError
-from genre_mlops.learning.gate import Verdict
+from genre_mlops.learning.verdict import Verdict
 from genre_mlops.registry.history import Entry, History, append, read_history
 from genre_mlops.registry.versions import CHALLENGER, CHAMPION, PREVIOUS, ModelVersion, version_of
 
@@ -58,9 +58,8 @@ def promote(
     """
     lets_pass = verdict is not None and verdict.promotes
     if not lets_pass and not force:
-        raise GateError(
-            f"{name} {version}: {verdict.decision}: {verdict.reason}" if verdict else ""
-        )
+        told = f"{verdict.decision}: {verdict.reason}" if verdict else "the gate was not asked"
+        raise GateError(f"{name} {version}: {told}")
     append(
         name,
         Entry(

@@ -1,12 +1,16 @@
 """A place of its own for runs, data and bentos, and the real line at a small size in it."""
 
 import os
+import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
 
 PROJECT = Path(__file__).parents[2]
@@ -69,6 +73,40 @@ class Place:
     def cli(self, *arguments: str, exit_code: int = 0) -> subprocess.CompletedProcess[str]:
         """Run `genre-mlops`."""
         return self.run([sys.executable, "-m", "genre_mlops", *arguments], exit_code=exit_code)
+
+
+@contextmanager
+def serving(place: Place, command: Sequence[str], ready: str) -> Iterator[str]:
+    """Run a module that serves on loopback until the block ends; give its address once it answers.
+
+    `ready` is a path that answers 200 then.
+    """
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = subprocess.Popen(
+        [sys.executable, "-m", *command, "--host", "127.0.0.1", "--port", str(port)],
+        cwd=place.root,
+        env=place.env | {"MLFLOW_DISABLE_TELEMETRY": "true"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        deadline = time.monotonic() + 90
+        while True:
+            try:
+                if httpx.get(f"{address}/{ready}").status_code == 200:
+                    break
+            except httpx.TransportError:
+                pass
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        yield address
+    finally:
+        process.terminate()
+        process.wait(30)
 
 
 @pytest.fixture

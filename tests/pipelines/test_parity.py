@@ -1,10 +1,8 @@
 """The same file gives the same numbers through every door."""
 
 import json
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +16,7 @@ from genre_mlops.learning.bundle import KERAS, Bundle
 from genre_mlops.logmel import LogMel, mel_filters
 from genre_mlops.segments import cut_segments, pool_segments
 from tests.music import write_tune
-from tests.pipelines.conftest import Place, Ran
+from tests.pipelines.conftest import Place, Ran, serving
 from tests.pipelines.runs import MODEL
 
 pytestmark = pytest.mark.slow
@@ -41,35 +39,8 @@ def champion_folder(place: Place) -> Path:
 @pytest.fixture(scope="module")
 def served(main_job: Ran) -> Iterator[str]:
     """The address of the bento that the main job packaged, served."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    process = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "bentoml", "serve", "genre_classifier:latest"),
-            *("--host", "127.0.0.1", "--port", str(port)),
-        ],
-        cwd=main_job.place.root,
-        env=main_job.place.env,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        deadline = time.monotonic() + 90
-        while True:
-            try:
-                if httpx.get(f"{address}/readyz").status_code == 200:
-                    break
-            except httpx.TransportError:
-                pass
-            assert process.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
-        yield address
-    finally:
-        process.terminate()
-        process.wait(30)
+    with serving(main_job.place, ["bentoml", "serve", "genre_classifier:latest"], "readyz") as url:
+        yield url
 
 
 def by_keras(bundle: Bundle, path: Path) -> Said:

@@ -1,16 +1,11 @@
 """What people see of the main job in MLflow's own pages."""
 
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 
-import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.pipelines.conftest import Ran
+from tests.pipelines.conftest import Ran, serving
 from tests.pipelines.runs import MODEL, runs_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
@@ -20,32 +15,8 @@ PATIENCE_MS = 60_000
 @pytest.fixture(scope="module")
 def address(main_job: Ran) -> Iterator[str]:
     """Where `mlflow ui` shows the main job's runs."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "mlflow", "ui", "--port", str(port), "--workers", "1"],
-        cwd=main_job.place.root,
-        env=main_job.place.env | {"MLFLOW_DISABLE_TELEMETRY": "true"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        deadline = time.monotonic() + 90
-        while True:
-            try:
-                if httpx.get(f"{address}/health").status_code == 200:
-                    break
-            except httpx.TransportError:
-                pass
-            assert process.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
-        yield address
-    finally:
-        process.terminate()
-        process.wait(30)
+    with serving(main_job.place, ["mlflow", "ui", "--workers", "1"], "health") as url:
+        yield url
 
 
 @pytest.fixture

@@ -12,8 +12,9 @@ from genre_mlops.errors import GenreError
 from genre_mlops.evidence import Evidence, decide
 from genre_mlops.learning.bundle import read_info, save_seen, write_info
 from genre_mlops.learning.evaluation import judge_bundle
-from genre_mlops.learning.gate import Entrant, Measures, Verdict
+from genre_mlops.learning.gate import Entrant, Measures
 from genre_mlops.learning.resampling import Estimate
+from genre_mlops.learning.verdict import Verdict
 from genre_mlops.registry import ModelVersion
 from tests.music import write_tune
 from tests.service.conftest import GENRES, make_bundle

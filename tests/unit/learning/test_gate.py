@@ -5,9 +5,10 @@ import pytest
 
 from benchmarks.gate import MEASURES, WORLDS, simulate
 from genre_mlops.config import GateConfig
-from genre_mlops.learning.gate import Entrant, Measures, Pairs, Verdict, judge, mcnemar
+from genre_mlops.learning.gate import Entrant, Measures, Pairs, judge, mcnemar
 from genre_mlops.learning.measures import largest_difference
 from genre_mlops.learning.resampling import Estimate, resampling
+from genre_mlops.learning.verdict import Verdict
 
 GENRES = ("blues", "disco", "tango")
 NEW, OLD = Entrant(2, GENRES, synthetic=False), Entrant(1, GENRES, synthetic=False)
