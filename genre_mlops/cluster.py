@@ -1,5 +1,6 @@
 """Work on many items on the workers of a Dask cluster."""
 
+import gc
 import importlib.metadata
 import logging
 import platform
@@ -104,13 +105,19 @@ def _connected(address: str, shared: Path | None, patience_s: float) -> Iterator
         raise GenreError(
             "engine=dask: Dask is not installed: pip install 'genre-mlops[distributed]'"
         ) from error
+    client, why = None, ""
     try:
         client = Client(address, timeout=_CONNECT_S)
     except (OSError, RuntimeError, TypeError, ValueError) as error:
         # Not only where nothing answers: TLS without certificates, no TLS where it is required.
+        why = str(error)
+    if client is None:
+        # A client that is half made closes when it is collected, by a lock. Collected while the
+        # next one starts, which holds that lock, it would keep it from starting.
+        gc.collect()
         raise GenreError(
-            f"no Dask scheduler can be reached at {address} (GENRE_DASK_SCHEDULER): {error}"
-        ) from error
+            f"no Dask scheduler can be reached at {address} (GENRE_DASK_SCHEDULER): {why}"
+        )
     with client:
         _await_a_worker(client, address, patience_s)
         _check_workers(client, address, shared)

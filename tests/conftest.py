@@ -62,13 +62,9 @@ def hard_folder(tmp_path: Path) -> Path:
     return make_hard_folder(tmp_path / "music")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser() -> Iterator["Browser"]:
-    """Chromium as the system has it: nothing is downloaded.
-
-    Of one module: as long as Playwright is there, an event loop runs in this thread, and a Dask
-    client that a later test makes would wait for it forever.
-    """
+    """Chromium as the system has it: nothing is downloaded."""
     from playwright.sync_api import sync_playwright
 
     chromium = shutil.which("chromium") or shutil.which("google-chrome")

@@ -1,5 +1,6 @@
 """The engine on a real cluster: a scheduler and two workers, processes of this machine."""
 
+import gc
 import logging
 import time
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from distributed import Client
 
 from genre_mlops import __version__, cluster
 from genre_mlops.config import FeatureConfig
@@ -140,6 +142,18 @@ def test_what_is_no_scheduler_is_said_at_once(monkeypatch: pytest.MonkeyPatch):
         list(Engine(dask="tcp://127.0.0.1:1").map(errands.square, [1], label="squares"))
     with pytest.raises(GenreError, match=r"reached at tls://127.0.0.1:1 .*TLS"):
         list(Engine(dask="tls://127.0.0.1:1").map(errands.square, [1], label="squares"))
+
+
+def test_a_client_that_is_half_made_is_gone_before_the_next_one_starts():
+    gc.collect()
+    gc.disable()
+    try:
+        with pytest.raises(GenreError, match="no Dask scheduler can be reached"):
+            cluster.count_workers("tls://127.0.0.1:1")
+        left = [thing for thing in gc.get_objects() if type(thing) is Client]
+    finally:
+        gc.enable()
+    assert [client.status for client in left if client.status != "closed"] == []
 
 
 def test_a_cluster_that_is_of_no_use_is_said(
