@@ -4,13 +4,15 @@ Run: python -m benchmarks.gate [--times 1000] [--tracks 300] [--bootstrap 2000]
 Nothing is trained. Each time two versions answer the same test tracks of ten genres. A track is
 easy or hard, for both alike, and so is its artist's every track; each version has a true accuracy,
 which is known here. The table says how often the gate promoted the challenger, held it back or
-refused it. Asked is that a challenger better by ten points is promoted at least 80 times in 100, an
-equal one at most 5 times, a worse one never.
+refused it, and how often a genre was shown to be worse, which is among the refused. Asked is that a
+challenger better by ten points is promoted at least 80 times in 100, an equal one at most 5 times,
+a worse one never; and that of an equal one a genre is worse at most 5 times.
 """
 
 import argparse
 from collections import Counter
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +21,10 @@ from scipy.stats import norm
 from genre_mlops.config import GateConfig
 from genre_mlops.learning.gate import Entrant, Measures, Pairs, judge
 from genre_mlops.learning.resampling import Estimate, resampling
-from genre_mlops.learning.verdict import Decision
+from genre_mlops.learning.verdict import GENRES, Decision
 
 N_GENRES, CHAMPION = 10, 0.7
+Outcome = Decision | Literal["genre worse"]
 MEASURES = Measures(Estimate(0.1, 0.05, 0.15), {}, latency_ms=100.0, size_mb=1.0, differences={})
 
 
@@ -79,19 +82,22 @@ def answers(
 
 def simulate(
     world: World, lead: float, *, times: int, n_tracks: int, n_bootstrap: int, seed: int = 0
-) -> Counter[Decision]:
+) -> Counter[Outcome]:
     """Ask the gate about challengers of a true lead in accuracy, and count what it says."""
     rng = np.random.default_rng((seed, int(1_000 * (lead + 1))))
     genres = tuple(f"genre {number}" for number in range(N_GENRES))
     entrants = [Entrant(version, genres, synthetic=False) for version in (2, 1)]
-    counts: Counter[Decision] = Counter()
+    counts: Counter[Outcome] = Counter()
     for number in range(times):
         right, artists = answers(world, (CHAMPION + lead, CHAMPION), n_tracks, rng)
         # An artist keeps to one genre.
         of = [genres[artist % N_GENRES] for artist in artists]
         drawn = resampling(n_tracks, artists, n_bootstrap=n_bootstrap, seed=number)
         pairs = Pairs(of, right[0], right[1], drawn)
-        counts[judge(entrants[0], entrants[1], pairs, MEASURES, GateConfig()).decision] += 1
+        verdict = judge(entrants[0], entrants[1], pairs, MEASURES, GateConfig())
+        counts[verdict.decision] += 1
+        outcomes = {ruling.rule: ruling.outcome for ruling in verdict.rulings}
+        counts["genre worse"] += outcomes[GENRES] == "failed"
     return counts
 
 
@@ -104,8 +110,9 @@ def main() -> None:
     asked = parser.parse_args()
     print(f"{asked.tracks} simulated tracks, champion's true accuracy {CHAMPION:g}, ", end="")
     print(f"{asked.times} challengers a row")
-    print("| tracks | true lead | promoted | held | refused |")
-    print("|---|---|---|---|---|")
+    print("| tracks | true lead | promoted | held | refused | genre worse |")
+    print("|---|---|---|---|---|---|")
+    kinds: tuple[Outcome, ...] = ("promote", "hold", "refuse", "genre worse")
     for world in WORLDS:
         for lead in (0.1, 0.05, 0.0, -0.05, -0.1):
             counts = simulate(
@@ -115,7 +122,7 @@ def main() -> None:
                 n_tracks=asked.tracks,
                 n_bootstrap=asked.bootstrap,
             )
-            told = [f"{counts[kind] / asked.times:.1%}" for kind in ("promote", "hold", "refuse")]
+            told = [f"{counts[kind] / asked.times:.1%}" for kind in kinds]
             print(f"| {world.name} | {lead:+.2f} | {' | '.join(told)} |", flush=True)
 
 

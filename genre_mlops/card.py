@@ -9,7 +9,7 @@ from genre_mlops import tracking
 from genre_mlops.learning.judged import Judged
 from genre_mlops.lineage import Lineage
 from genre_mlops.registry import ModelVersion
-from genre_mlops.wording import counted
+from genre_mlops.wording import in_cell
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -56,7 +56,7 @@ class Setting:
     faults : str
         What is known to be wrong with the data set.
     n_shared : int
-        Groups, artists or recordings, with tracks in more than one split.
+        Groups, artists or recordings, with tracks in test and in another split.
     """
 
     splits: Counter[str]
@@ -85,6 +85,7 @@ def model_card(
     environment.filters["cell"] = in_cell
     config = lineage.trained_config()
     features = config.features
+    members = int(judged.info.provenance.get("members", 1))
     said: Mapping[str, object] = {
         "name": version.name,
         "number": version.version,
@@ -96,9 +97,9 @@ def model_card(
         "scheme": setting.scheme,
         "faults": setting.faults or "none is noted; the quality report has what was found",
         "kind": config.network.kind,
-        "members": judged.info.provenance.get("members", 1),
+        "members": members,
         "segment_s": config.network.segment_frames * features.hop_length / features.sr,
-        "cpu": _cpu_time(lineage.cpu_s),
+        "cpu": _cpu_time(lineage.cpu_s, members),
         "files": judged.info.sha256,
     }
     return environment.get_template("card.md.j2").render(said)
@@ -122,19 +123,15 @@ def in_short(card: str, *, end: str, most: int = tracking.MOST_DESCRIBED) -> str
     return "\n## ".join(sections)[: most - len(end)] + end
 
 
-def in_cell(text: object) -> str:
-    """Return a text that is no Markdown: a name may hold what would be."""
-    line = " ".join(str(text).split())
-    return "".join(f"\\{c}" if c in "\\`*_{}[]<>#|" else c for c in line)
-
-
-def _cpu_time(seconds: float) -> str:
-    """Say how much computing that was; energy is not measured."""
+def _cpu_time(seconds: float, members: int) -> str:
+    """Say how much computing the trials were, and what is not in it; energy is not measured."""
     told = f"{seconds / 3_600:.1f} CPU-hours" if seconds >= 3_600 else f"{seconds:.0f} CPU-seconds"
-    return f"{told}, its energy was not measured"
+    without = " and the training of the other networks averaged" * (members > 1)
+    return f"{told}, without tries that were cut off{without}; its energy was not measured"
 
 
 def _kept_apart(n_shared: int) -> str:
-    if n_shared:
-        return f"{counted(n_shared, 'artist or recording')} with tracks on both sides, known of."
-    return "No artist or recording is known to have tracks on both sides."
+    who = f"{n_shared:,} artists or recordings are" if n_shared else "No artist or recording is"
+    if n_shared == 1:
+        who = "1 artist or recording is"
+    return f"{who} known to have tracks both among them and among the others."

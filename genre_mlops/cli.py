@@ -114,11 +114,11 @@ def rollback(
 
     Example: genre-mlops rollback --reason "it hears tango everywhere"
     """
-    from genre_mlops import registry, tracking
+    from genre_mlops import promotions, registry, tracking
 
     with exit_codes():
         tracking.need_store()
-        history = registry.roll_back(model, to=to, reason=reason.strip())
+        history = promotions.roll_back(model, to=to, reason=reason.strip())
     out.print(registry.in_words(history.entries[-1]), soft_wrap=True, markup=False)
     out.print("next: [bold]mlflow run . --env-manager local -e package[/bold] makes its bento")
 
@@ -141,7 +141,7 @@ def doctor(
     with exit_codes():
         if mend and tracking.has_store():
             # What cannot be mended is one of the findings.
-            with suppress(GenreError):
+            with suppress(GenreError, tracking.StoreError):
                 registry.settle(model)
         findings = health.examine(model)
     if as_json:

@@ -85,6 +85,14 @@ def exit_codes() -> Iterator[None]:
         where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
         err.print(f"[red]error:[/red] {_escaped(f'{where}{error.strerror}')}", soft_wrap=True)
         raise SystemExit(1) from error
+    except Exception as error:
+        # Where it is not imported, nothing can have come of it.
+        tracking = sys.modules.get("genre_mlops.tracking")
+        if tracking is None or not isinstance(error, tracking.StoreError):
+            raise
+        told = f"{tracking.tracking_uri()} (MLFLOW_TRACKING_URI): {error}"
+        err.print(f"[red]error:[/red] {_escaped(told)}", soft_wrap=True)
+        raise SystemExit(1) from error
     except KeyboardInterrupt:
         err.print("stopped; run the same command to go on")
         raise SystemExit(130) from None

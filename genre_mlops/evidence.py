@@ -1,12 +1,14 @@
 """What a version is judged by: measured once, kept with its run, and put before the gate."""
 
 import json
+import logging
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from pydantic import BaseModel
 
 from genre_mlops import tracking
 from genre_mlops.config import Config
@@ -22,7 +24,7 @@ from genre_mlops.learning.measures import (
     latency_ms,
     size_mb,
 )
-from genre_mlops.learning.resampling import Estimate, resampling
+from genre_mlops.learning.resampling import resampling
 from genre_mlops.learning.verdict import Verdict
 from genre_mlops.registry import ModelVersion
 from genre_mlops.splits import groups_of
@@ -30,7 +32,10 @@ from genre_mlops.splits import groups_of
 if TYPE_CHECKING:
     import pandas as pd
 
+_log = logging.getLogger(__name__)
 FILE = "gate/evidence.json"
+# Raised where what is written can no longer be read as before.
+FORM: Literal[1] = 1
 # Test tracks that are answered in other ways too.
 _N_PARITY = 4
 
@@ -60,6 +65,7 @@ class Evidence:
     def as_json(self) -> str:
         """Return all of it as a text that `read_evidence` reads."""
         said = {
+            "format_version": FORM,
             "entrant": asdict(self.entrant),
             "test_digest": self.test_digest,
             "split_digest": self.split_digest,
@@ -67,6 +73,31 @@ class Evidence:
             "tracks": self.tracks.reset_index().to_dict("list"),
         }
         return json.dumps(said, indent=1)
+
+
+class _Kept(BaseModel):
+    """What `Evidence.as_json` wrote."""
+
+    format_version: Literal[1]
+    entrant: Entrant
+    test_digest: str
+    split_digest: str
+    measures: Measures
+    tracks: dict[str, list[Any]]
+
+
+class _Answered(BaseModel):
+    """The tracks of evidence in any form."""
+
+    sha256: list[str]
+    right: list[bool]
+
+
+class _Answers(BaseModel):
+    """Of evidence in any form: what a champion's is asked for."""
+
+    test_digest: str
+    tracks: _Answered
 
 
 def gather(version: ModelVersion, judged: Judged, *, split_digest: str) -> Evidence:
@@ -86,14 +117,19 @@ def gather(version: ModelVersion, judged: Judged, *, split_digest: str) -> Evide
     bundle = Bundle(version.bundle, threads=1)
     served = [bundle.predict(path).probabilities for path in paths]
     differences = {"Keras": largest_difference(served, keras_answers(bundle, paths))}
-    cannot_load = ""
+    cannot_load, model = "", f"models:/{version.name}/{version.version}"
     try:
-        answers = tracking.predict_apart(f"models:/{version.name}/{version.version}", paths)
+        answers = tracking.predict_apart(model, paths)
     except GenreError as error:
         cannot_load = str(error)
     else:
-        apart = [{g: float(row[f"p_{g}"]) for g in info.genres} for row in answers]
-        differences["pyfunc"] = largest_difference(served, apart)
+        # A file that cannot be used has a row too, without probabilities: all of these can be.
+        errors = [row["error"] for row in answers if row.get("error")]
+        if errors:
+            cannot_load = f"{model} does not answer in a clean process: {errors[0]}"
+        else:
+            apart = [{g: float(row[f"p_{g}"]) for g in info.genres} for row in answers]
+            differences["pyfunc"] = largest_difference(served, apart)
     measures = Measures(
         calibration_error=judged.evaluation.calibration_error,
         changes={change.name: change.difference for change in judged.robustness},
@@ -101,36 +137,38 @@ def gather(version: ModelVersion, judged: Judged, *, split_digest: str) -> Evide
         size_mb=size_mb(version.bundle),
         differences=differences,
         cannot_load=cannot_load,
+        changes_asked=judged.robustness_asked,
     )
     tracks = judged.tracks
-    table = tracks[["sha256", "genre"]].assign(group=groups_of(tracks), right=_right(judged))
+    table = tracks[["sha256", "genre"]].assign(group=groups_of(tracks), right=judged.right)
     entrant = Entrant(version.version, info.genres, info.synthetic)
     return Evidence(entrant, judged.digest, split_digest, table, measures)
 
 
 def read_evidence(version: ModelVersion) -> Evidence | None:
-    """Return the evidence that was kept with a version; None where none was."""
+    """Return the evidence that was kept with a version; None where none was.
+
+    Raises
+    ------
+    GenreError
+        It is of another form.
+    """
     import pandas as pd
 
     text = tracking.read_text(version.run_id, FILE)
     if text is None:
         return None
-    said = json.loads(text)
-    entrant = said["entrant"]
-    measures = said["measures"]
-    return Evidence(
-        Entrant(entrant["version"], tuple(entrant["genres"]), entrant["synthetic"]),
-        said["test_digest"],
-        said["split_digest"],
-        pd.DataFrame(said["tracks"]).set_index("track_id"),
-        Measures(
-            **{
-                **measures,
-                "calibration_error": Estimate(**measures["calibration_error"]),
-                "changes": {k: Estimate(**v) for k, v in measures["changes"].items()},
-            }
-        ),
-    )
+    try:
+        kept = _Kept.model_validate_json(text)
+        tracks = pd.DataFrame(kept.tracks).set_index("track_id")
+        tracks = tracks[["sha256", "genre", "group", "right"]]
+    except (ValueError, KeyError) as error:
+        raise GenreError(
+            f"the evidence of {version.name} {version.version} is not of this version of "
+            "genre-mlops, and the gate cannot be asked: train and register it anew, or "
+            f"`genre-mlops promote {version.version} --force --reason ...`"
+        ) from error
+    return Evidence(kept.entrant, kept.test_digest, kept.split_digest, tracks, kept.measures)
 
 
 def decide(
@@ -196,9 +234,9 @@ def _answers(
     run: Mapper,
 ) -> dict[str, bool]:
     """Return whether the champion is right about the challenger's test tracks, by sha256."""
-    kept = read_evidence(champion)
-    if kept is not None and kept.test_digest == ours.test_digest:
-        return dict(zip(kept.tracks["sha256"], kept.tracks["right"], strict=True))
+    kept = _kept_answers(champion, ours.test_digest)
+    if kept is not None:
+        return kept
     tracks = catalog()
     if tracks is None:
         raise GenreError(
@@ -207,9 +245,21 @@ def _answers(
             "its data is (GENRE_WORKSPACE names the workspace)"
         )
     judged = judge_bundle(champion.bundle, tracks, config, run)
-    return dict(zip(judged.tracks["sha256"], _right(judged), strict=True))
+    return dict(zip(judged.tracks["sha256"], judged.right.tolist(), strict=True))
 
 
-def _right(judged: Judged) -> list[bool]:
-    right = judged.probabilities.argmax(axis=1) == judged.labels()
-    return [bool(value) for value in right]
+def _kept_answers(champion: ModelVersion, test_digest: str) -> dict[str, bool] | None:
+    """Return what was kept of a version's answers to a test set; None where that is of no use.
+
+    An older or newer genre-mlops may have written it: no more of it is read than is needed.
+    """
+    text = tracking.read_text(champion.run_id, FILE)
+    if text is None:
+        return None
+    try:
+        kept = _Answers.model_validate_json(text)
+        answers = dict(zip(kept.tracks.sha256, kept.tracks.right, strict=True))
+    except ValueError:
+        _log.info("the evidence of %s %d is of another form", champion.name, champion.version)
+        return None
+    return answers if kept.test_digest == test_digest else None

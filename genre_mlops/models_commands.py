@@ -67,7 +67,7 @@ def show(
     with exit_codes():
         tracking.need_store()
         found = registry.find_version(model, _number(model, version))
-        lineage = registry.read_lineage(found)
+        lineage = registry.read_lineage(found.bundle)
     said = lineage.model_dump(mode="json")
     if as_json:
         typer.echo(json.dumps(said, indent=2))

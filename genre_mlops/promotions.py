@@ -1,21 +1,24 @@
 """`genre-mlops promote`: a version, its evidence, the champion, and the gate between them."""
 
+import logging
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from genre_mlops import registry
+from genre_mlops import registry, tracking
 from genre_mlops.config import Config
 from genre_mlops.domain import Mapper
-from genre_mlops.errors import GenreError
+from genre_mlops.errors import GateError, GenreError
 from genre_mlops.evidence import Evidence, decide, read_evidence
 from genre_mlops.learning.verdict import Verdict
-from genre_mlops.registration import find_champion, keep_verdict
-from genre_mlops.registry import CHALLENGER, version_of
+from genre_mlops.registration import champion_of, keep_verdict
+from genre_mlops.registry import CHALLENGER, History, version_of
 from genre_mlops.splits import TEST
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_log = logging.getLogger("genre_mlops.promotions")
 
 
 def promote(
@@ -67,21 +70,58 @@ def promote(
     if number == registry.champion_number(name, history):
         raise GenreError(f"{name} {number} is the champion already")
     version = registry.find_version(name, number)
-    verdict = None
+    verdict = champion = None
     try:
         evidence = read_evidence(version)
         if evidence is None:
-            raise GenreError(f"{name} {number} was registered without evidence: register it anew")
-        champion = find_champion(name, history)
+            raise GenreError(
+                f"{name} {number} was registered without evidence: run the entry point register "
+                "with its data and config, or promote it by --force --reason TEXT"
+            )
+        champion = champion_of(name, history)
         catalog = partial(_catalog, splits, evidence)
         verdict = decide(version, evidence, champion, config, catalog=catalog, run=run)
-        keep_verdict(version, verdict, champion)
-    except (GenreError, OSError):
+    except (GenreError, OSError, tracking.StoreError):
         # Forced, it is what mends a champion that cannot be read.
         if not force:
             raise
-    registry.promote(name, number, verdict, head=history.head, reason=reason, force=force)
+    try:
+        registry.promote(name, number, verdict, head=history.head, reason=reason, force=force)
+    except GateError:
+        if verdict:
+            keep_verdict(version, verdict, champion)
+        raise
+    # Not before: overtaken, it was judged against one that is no champion any more.
+    if verdict:
+        try:
+            keep_verdict(version, verdict, champion)
+        except tracking.StoreError as error:
+            _log.warning(
+                "%s %d is champion; its verdict could not be kept: %s", name, number, error
+            )
     return number, verdict
+
+
+def roll_back(name: str, *, to: int | None = None, reason: str = "") -> History:
+    """Make a former champion, whose files are there and whole, the champion again.
+
+    Parameters
+    ----------
+    name : str
+        The registered model's.
+    to : int or None
+        A former champion; None takes the one before.
+    reason : str
+        For the history.
+
+    Raises
+    ------
+    GenreError
+        There is none to go back to, or its files are gone or others.
+    """
+    number = registry.former_champion(name, registry.settle(name), to)
+    registry.find_version(name, number)
+    return registry.roll_back(name, to=number, reason=reason)
 
 
 def _catalog(splits: Path, evidence: Evidence) -> "pd.DataFrame | None":

@@ -1,5 +1,6 @@
 """A bundle becomes a version: measured once on the test tracks, registered, put before the gate."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,12 +10,15 @@ from genre_mlops.bom import bill_of_materials
 from genre_mlops.card import Setting, as_page, in_short, model_card
 from genre_mlops.config import Config
 from genre_mlops.domain import Mapper
-from genre_mlops.evidence import FILE, decide, gather
+from genre_mlops.errors import GenreError
+from genre_mlops.evidence import FILE, decide, gather, read_evidence
 from genre_mlops.learning.judged import Judged
 from genre_mlops.learning.verdict import Ruling, Verdict
+from genre_mlops.lineage import Lineage
 from genre_mlops.pictures import comparison_picture
 from genre_mlops.registry import History, ModelVersion
 from genre_mlops.splits import split_digest
+from genre_mlops.wording import in_cell
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,6 +32,18 @@ class Registered:
     version: int
     judged: Judged
     verdict: Verdict
+
+    @property
+    def alias(self) -> str:
+        """What it is now; it may have been rolled back since the gate spoke."""
+        found = registry.version_of(self.name, registry.CHAMPION) == self.version
+        return registry.CHAMPION if found else registry.CHALLENGER
+
+    def markdown(self) -> str:
+        """Return what the gate said, with a link to the version's page in the UI."""
+        page = f"#/models/{self.name}/versions/{self.version}"
+        decision, reason = self.verdict.decision, self.verdict.reason
+        return f"[{self.name} {self.version}]({page}), {decision}: {in_cell(reason)}"
 
 
 def enter(
@@ -62,14 +78,21 @@ def enter(
     name = config.registry.model
     history = registry.settle(name)
     # Before anything is registered: a champion that cannot be read is to be mended first.
-    champion = find_champion(name, history)
+    champion = champion_of(name, history)
+    lineage = registry.read_lineage(bundle)
     number = registry.register(bundle, judged.info, name=name, tags=judged.tags())
     version = registry.find_version(name, number)
-    if known := registry.read_verdict(version):
+    known = registry.read_verdict(version)
+    if known and _has_evidence(version):
         return Registered(name, number, judged, known)
-    _log_card(version, judged, setting)
+    _log_card(version, lineage, judged, setting)
     evidence = gather(version, judged, split_digest=split_digest(catalog))
     tracking.log_text(evidence.as_json(), FILE, run_id=version.run_id)
+    measures = evidence.measures
+    tracking.log_metrics({"latency_ms": measures.latency_ms, "size_mb": measures.size_mb})
+    if known:
+        return Registered(name, number, judged, known)
+    registry.challenge(name, number)
     decided = history.entries[-1].verdict if history.entries else None
     if champion and champion.version == number and decided:
         # A job that was cut off between the promotion and its tags.
@@ -87,7 +110,7 @@ def enter(
     return Registered(name, number, judged, verdict)
 
 
-def find_champion(name: str, history: History) -> ModelVersion | None:
+def champion_of(name: str, history: History) -> ModelVersion | None:
     """Bring the champion of a history to this machine; None where there is none."""
     number = registry.champion_number(name, history)
     return registry.find_version(name, number) if number is not None else None
@@ -106,8 +129,13 @@ def keep_verdict(version: ModelVersion, verdict: Verdict, champion: ModelVersion
     registry.note_verdict(version, verdict)
 
 
-def _log_card(version: ModelVersion, judged: Judged, setting: Setting) -> None:
-    lineage = registry.read_lineage(version)
+def _has_evidence(version: ModelVersion) -> bool:
+    with suppress(GenreError):  # of another form: it is written anew
+        return read_evidence(version) is not None
+    return False
+
+
+def _log_card(version: ModelVersion, lineage: Lineage, judged: Judged, setting: Setting) -> None:
     bill = bill_of_materials(version, lineage, judged)
     tracking.log_text(bill, "bom.cdx.json", run_id=version.run_id)
     card = model_card(version, lineage, judged, setting)

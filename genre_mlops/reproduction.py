@@ -11,6 +11,7 @@ from genre_mlops import tracking
 from genre_mlops.crew import run_all
 from genre_mlops.engine import Engine
 from genre_mlops.errors import DataError, GenreError
+from genre_mlops.files import alone
 from genre_mlops.fitting import Plan
 from genre_mlops.lineage import Lineage, libraries, this_code, this_machine
 from genre_mlops.members import train_member
@@ -60,7 +61,7 @@ def reproduce(version: ModelVersion, workspace: Path, engine: Engine) -> Reprodu
     """
     from genre_mlops.learning.networks import average_networks, load_network, weights_sha256
 
-    lineage = read_lineage(version)
+    lineage = read_lineage(version.bundle)
     if lineage.cut_short:
         raise GenreError(
             f"{version.name} {version.version} cannot be made again: its search's time was over "
@@ -78,7 +79,9 @@ def reproduce(version: ModelVersion, workspace: Path, engine: Engine) -> Reprodu
     here = json.dumps([lineage.weights_sha256, this_code().model_dump(), libraries()])
     digest = hashlib.sha256(here.encode()).hexdigest()[:12]
     folder = workspace / "reproduced" / f"{version.name}-{version.version}-{digest}"
-    with tracking.open_run("reproduce", f"reproduce: {version.name} {version.version}") as run_id:
+    named = f"reproduce: {version.name} {version.version}"
+    busy = "waiting for another process that reproduces the same version"
+    with alone(folder, busy=busy), tracking.open_run("reproduce", named) as run_id:
         plan = Plan(
             config=config,
             genres=lineage.genres,
@@ -110,8 +113,8 @@ def reproduce(version: ModelVersion, workspace: Path, engine: Engine) -> Reprodu
         tracking.set_tags(
             {"genre.weights_sha256": now, "genre.reproduced": str(found.same).lower()}
         )
-    # The next call is to train them once more.
-    shutil.rmtree(folder)
+        # The next call is to train them once more.
+        shutil.rmtree(folder)
     return found
 
 

@@ -104,8 +104,9 @@ def groups_of(tracks: "pd.DataFrame") -> "NDArray[np.int64]":
 
 
 def count_shared(tracks: "pd.DataFrame") -> int:
-    """Return how many groups, as `groups_of` has them, have tracks in more than one split."""
-    return int((tracks["split"].groupby(groups_of(tracks)).nunique() > 1).sum())
+    """Return how many groups, as `groups_of` has them, have tracks in test and in another split."""
+    tested = (tracks["split"] == TEST).groupby(groups_of(tracks))
+    return int((tested.any() & ~tested.all()).sum())
 
 
 def assign_splits(

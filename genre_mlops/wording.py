@@ -1,4 +1,4 @@
-"""Words for messages: what was perhaps meant, how many, and names that print as one line."""
+"""Words for messages: what was perhaps meant, how many, and names that are one line, or a cell."""
 
 import difflib
 from collections.abc import Iterable
@@ -27,3 +27,9 @@ def printable(text: object) -> str:
     terminal, and marks of writing direction, which show one name as another.
     """
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
+
+
+def in_cell(text: object) -> str:
+    """Return a text that is no Markdown: a name may hold what would be."""
+    line = " ".join(str(text).split())
+    return "".join(f"\\{c}" if c in "\\`*_{}[]<>#|" else c for c in line)

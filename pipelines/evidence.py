@@ -6,9 +6,8 @@ from genre_mlops.pictures import pictures_of
 
 
 def log_judged(judged: Judged) -> None:
-    """Log figures, tables and pictures, and describe the run by them."""
+    """Log figures, tables and pictures."""
     tracking.log_metrics(judged.metrics())
-    tracking.describe(judged.markdown())
     for name, table in judged.tables().items():
         tracking.log_table(table, f"test/{name}.json")
     for name, picture in pictures_of(judged).items():

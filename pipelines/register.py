@@ -39,6 +39,7 @@ def run(job: Job, data: Validated, bundle: Path) -> Registered:
         log_judged(judged)
         data.log_tracks(judged.tracks, digest=judged.digest, context="test")
         made = enter(bundle, judged, data.catalog, setting, config=job.config, run=job.engine.map)
+        tracking.describe(f"{made.markdown()}\n\n{judged.markdown()}")
         # From here on the same command starts a new search; until here it goes on with this one.
         end_study(bundle, study, this_process())
     return made
@@ -61,7 +62,7 @@ def line(job: Job) -> None:
         made.name,
         made.version,
         bundle.parent.name,
-        "champion" if made.verdict.promotes else "challenger",
+        made.alias,
         made.verdict.reason,
     )
 

@@ -11,8 +11,9 @@ from genre_mlops.console import out
 from genre_mlops.learning.baseline import BaselineReport
 from genre_mlops.learning.metrics import Evaluation
 from genre_mlops.learning.resampling import Estimate
+from genre_mlops.models_commands import DEFAULT_MODEL
 from genre_mlops.registration import Registered
-from genre_mlops.registry import CHALLENGER, CHAMPION, version_of
+from genre_mlops.registry import CHAMPION, version_of
 from genre_mlops.search import BestTrial
 from pipelines.job import Validated
 
@@ -27,7 +28,7 @@ class Outcome:
     best: BestTrial
     registered: Registered
     floor: BaselineReport
-    bento: str
+    bento: str | None
 
     @cached_property
     def lead(self) -> Estimate:
@@ -45,7 +46,6 @@ def summarise(outcome: Outcome) -> None:
     data, best, registered = outcome.data, outcome.best, outcome.registered
     synthetic = "synthetic " * data.source.synthetic
     accuracy = registered.judged.evaluation.accuracy
-    alias = CHAMPION if registered.verdict.promotes else CHALLENGER
     # With two objectives it need not be that of the least loss.
     taken = "best trial" if best.config.search.objective == "accuracy" else "trial taken"
     champion, doubt = version_of(registered.name, CHAMPION), outcome.doubt
@@ -59,16 +59,22 @@ def summarise(outcome: Outcome) -> None:
         f"{synthetic}floor": f"{outcome.floor.test}: MFCC statistics + SVM on the same tracks",
         f"{synthetic}warning": f"no score: {outcome.floor.segments}",
         **({f"{synthetic}doubt": doubt} if doubt else {}),
-        "version": f"{registered.name} {registered.version}, {alias}",
+        "version": f"{registered.name} {registered.version}, {registered.alias}",
         "why": registered.verdict.reason,
-        "bento": f"{outcome.bento}, which answers by {registered.name} {champion}",
+        "bento": f"{outcome.bento}, which answers by {registered.name} {champion}"
+        if outcome.bento
+        else "none: there is no champion to serve",
     }
     table = Table.grid(padding=(0, 2))
     for name, text in rows.items():
         # As text: a folder's name may hold what rich takes for markup.
         table.add_row(Text(name, style="bold"), Text(text))
     out.print(Panel(table, title="genre-mlops", expand=False))
-    out.print("next:  [bold]make serve[/bold]   answers on http://127.0.0.1:3000")
+    first = "[bold]make serve[/bold]   answers on http://127.0.0.1:3000"
+    if not outcome.bento:
+        of = "" if registered.name == DEFAULT_MODEL else f" --model {registered.name}"
+        first = f"[bold]genre-mlops promote {registered.version}{of}[/bold]  asks the gate again"
+    out.print(f"next:  {first}")
     out.print("       [bold]make ui[/bold]      shows the runs on http://127.0.0.1:5000")
 
 

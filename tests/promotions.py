@@ -46,6 +46,12 @@ def promote_at_once(
 def die_at(step: int, database: Path, act: Callable[[], object]) -> None:
     """Do something, and be killed before its `step`-th change of the registry, from 0."""
     tracking.use_tracking_uri(f"sqlite:///{database}")
+    die_before(step)
+    act()
+
+
+def die_before(step: int) -> None:
+    """Have this process killed before its `step`-th change of the registry, from 0."""
     n_changes = 0
 
     def dying(change: Callable[..., Any]) -> Callable[..., Any]:
@@ -60,7 +66,6 @@ def die_at(step: int, database: Path, act: Callable[[], object]) -> None:
 
     for name in ("append_version", "set_alias"):
         setattr(tracking, name, dying(getattr(tracking, name)))
-    act()
 
 
 def promote_3() -> None:

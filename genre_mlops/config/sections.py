@@ -291,7 +291,8 @@ class GateConfig(Section):
     alpha: Annotated[float, Field(gt=0, le=0.5)] = 0.05
     """Of tests for better and worse: how often an equal challenger may pass."""
     genre_margin: Annotated[float, Field(ge=0, le=1)] = 0.1
-    """What any genre's recall may lose; more must be shown, by its interval and McNemar's test."""
+    """What any genre's recall may lose; more must be shown, by its interval and two exact tests, at
+    `alpha` for all genres together."""
     max_calibration_error: Annotated[float, Field(ge=0, le=1)] = 0.25
     max_change_loss: Annotated[float, Field(ge=0, le=1)] = 0.5
     """What any change of the sound may cost in accuracy."""

@@ -1,6 +1,7 @@
 """How a bundle, as it is shipped, does on the test tracks: from the audio, as it is served."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from genre_mlops.learning.calibration import abstain
 from genre_mlops.learning.judged import Judged
 from genre_mlops.learning.metrics import evaluate
 from genre_mlops.learning.resampling import resampling
-from genre_mlops.learning.robustness import LONGEST_CHANGED_S, Change, Unchanged, judge_changed
+from genre_mlops.learning.robustness import LONGEST_CHANGED_S, Unchanged, judge_changed
 from genre_mlops.processes import quiet_stderr
 from genre_mlops.splits import TEST, groups_of, test_digest
 
@@ -54,7 +55,8 @@ def judge_bundle(
     tracks = catalog[catalog["split"] == TEST]
     asked = sorted(catalog["genre"].unique())
     genres = (*asked, *(genre for genre in info.genres if genre not in asked))
-    probabilities = judge_files(folder, [Path(p) for p in tracks["path"]], genres, run)
+    paths = [Path(path) for path in tracks["path"]]
+    probabilities = judge_files(folder, paths, genres, run)
     labels = np.array([genres.index(genre) for genre in tracks["genre"]], np.int64)
     drawn = resampling(
         len(labels), groups_of(tracks), n_bootstrap=how.n_bootstrap, seed=config.seed
@@ -63,16 +65,13 @@ def judge_bundle(
         probabilities, labels, genres, drawn, top_k=how.top_k, n_bins=how.calibration_bins
     )
     sure = abstain(probabilities, labels, sure_above=info.sure_above, resampling=drawn)
-    robustness: tuple[Change, ...] = ()
-    if changed:
-        right = probabilities.argmax(axis=1) == labels
-        paths = [Path(p) for p in tracks["path"]]
-        unchanged = Unchanged(paths, list(tracks["genre"]), right, drawn)
-        short = np.flatnonzero(tracks["duration_s"] <= LONGEST_CHANGED_S)
-        robustness = judge_changed(
-            folder, unchanged.among(short), n_tracks=how.robustness_tracks, run=run
-        )
-    return Judged(info, tracks, test_digest(catalog), probabilities, found, sure, drawn, robustness)
+    judged = Judged(info, tracks, test_digest(catalog), probabilities, found, sure, drawn)
+    if not (changed and how.robustness_tracks):
+        return judged
+    unchanged = Unchanged(paths, list(tracks["genre"]), judged.right, drawn)
+    short = unchanged.among(np.flatnonzero(tracks["duration_s"] <= LONGEST_CHANGED_S))
+    robustness = judge_changed(folder, short, n_tracks=how.robustness_tracks, run=run)
+    return replace(judged, robustness_asked=True, robustness=robustness)
 
 
 def judge_files(

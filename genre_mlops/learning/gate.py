@@ -9,6 +9,7 @@ from scipy.stats import binom
 
 from genre_mlops.config import GateConfig
 from genre_mlops.learning.resampling import Estimate, Resampling, estimates
+from genre_mlops.learning.robustness import LONGEST_CHANGED_S
 from genre_mlops.learning.verdict import BETTER, GENRES, Ruling, Verdict
 
 
@@ -65,7 +66,8 @@ class Measures:
     calibration_error : Estimate
         Expected calibration error on the test tracks.
     changes : dict of str to Estimate
-        Change of the sound -> accuracy less that of the same tracks unchanged.
+        Change of the sound -> accuracy less that of the same tracks unchanged; empty where that was
+        not asked, or no track could be changed.
     latency_ms : float
         Median time to answer 30 s of audio with one thread.
     size_mb : float
@@ -73,7 +75,10 @@ class Measures:
     differences : dict of str to float
         Other way to the same answer (Keras, pyfunc) -> the largest difference of a probability.
     cannot_load : str
-        Why a clean process that unpickles nothing could not load it; empty where it could.
+        Why a clean process that unpickles nothing could not load it, or get answers; empty where it
+        could.
+    changes_asked : bool
+        Whether `changes` was asked for.
     """
 
     calibration_error: Estimate
@@ -82,6 +87,7 @@ class Measures:
     size_mb: float
     differences: Mapping[str, float]
     cannot_load: str = ""
+    changes_asked: bool = False
 
 
 def judge(
@@ -181,15 +187,19 @@ def _no_genre_worse(pairs: Pairs, rules: GateConfig) -> Ruling:
     recalls = np.full(part.shape, np.nan)
     np.divide(part, whole, out=recalls, where=whole > 0)
     found = estimates((of.T @ gained) / of.sum(axis=0), recalls)
-    worse, margin = [], rules.genre_margin
-    for name, lead in zip(names, found, strict=True):
+    p_worse = []
+    for name in names:
         own = gained[genres == name]
         won, lost = int((own > 0).sum()), int((own < 0).sum())
         # The interval of a genre of one artist has no width: the tests know how few that is.
         exchanged = pairs.resampling.among(genres == name).exchanged(own)
-        p_worse = max(mcnemar(lost, won), _share(exchanged <= won - lost))
-        if lead.high < -margin and p_worse <= rules.alpha:
-            worse.append(f"{name} {lead.value:+.2f} ({lead.low:+.2f} to {lead.high:+.2f})")
+        p_worse.append(max(mcnemar(lost, won), _share(exchanged <= won - lost)))
+    margin = rules.genre_margin
+    worse = [
+        f"{name} {lead.value:+.2f} ({lead.low:+.2f} to {lead.high:+.2f})"
+        for name, lead, p in zip(names, found, holm(p_worse), strict=True)
+        if lead.high < -margin and p <= rules.alpha
+    ]
     figures: dict[str, float] = {}
     for name, lead in zip(names, found, strict=True):
         figures |= lead.named(name)
@@ -211,7 +221,13 @@ def _alone(measures: Measures, rules: GateConfig) -> list[Ruling]:
             rules.max_calibration_error,
         )
     ]
-    if not measures.changes:
+    if not measures.changes and measures.changes_asked:
+        text = (
+            "robustness could not be measured: every test track is longer than "
+            f"{LONGEST_CHANGED_S:g} s; evaluation.robustness_tracks=0 asks for none"
+        )
+        found.append(Ruling("robustness", "not shown", text))
+    elif not measures.changes:
         text = "not measured: evaluation.robustness_tracks is 0"
         found.append(Ruling("robustness", "passed", text))
     else:
@@ -290,3 +306,31 @@ def mcnemar(won: int, lost: int) -> float:
     percentages, Psychometrika 12 (1947).
     """
     return float(binom.sf(won - 1, won + lost, 0.5))
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """Return p-values of several tests, each as high as all of them together make it.
+
+    Where none has anything to find, the least of them is at most `alpha` in no larger share of
+    cases, however many there are.
+
+    Parameters
+    ----------
+    p : sequence of float
+        Of each test by itself.
+
+    Returns
+    -------
+    list of float
+        In the same order, in [0, 1].
+
+    References
+    ----------
+    S. Holm, A simple sequentially rejective multiple test procedure, Scandinavian Journal of
+    Statistics 6 (1979).
+    """
+    order = np.argsort(p, kind="stable")
+    raised = np.asarray(p)[order] * np.arange(len(p), 0, -1)
+    together = np.empty(len(p))
+    together[order] = np.minimum(np.maximum.accumulate(raised), 1)
+    return [float(value) for value in together]

@@ -12,6 +12,7 @@ from genre_mlops.learning.calibration import Abstention
 from genre_mlops.learning.metrics import Evaluation
 from genre_mlops.learning.resampling import Estimate, Resampling
 from genre_mlops.learning.robustness import Change
+from genre_mlops.wording import in_cell
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,8 +41,10 @@ class Judged:
         What "none of these" does.
     resampling : Resampling
         Of these tracks, for intervals.
+    robustness_asked : bool
+        Whether to be judged with its sound changed too was asked for.
     robustness : tuple of Change
-        What changes of the sound do; empty where that was not asked.
+        What changes of the sound do; empty where that was not asked, or no track could be changed.
     """
 
     info: BundleInfo
@@ -51,6 +54,7 @@ class Judged:
     evaluation: Evaluation
     abstention: Abstention
     resampling: Resampling
+    robustness_asked: bool = False
     robustness: tuple[Change, ...] = ()
 
     @property
@@ -64,6 +68,11 @@ class Judged:
         kind = " (synthetic)" if self.info.synthetic else ""
         return f"Test tracks, {self.info.provenance.get('dataset', '?')}{kind}"
 
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """Whether each track's most probable genre is its own [shape=(n_tracks,), dtype=bool]."""
+        return np.asarray(self.probabilities.argmax(axis=1) == self.labels(), dtype=np.bool_)
+
     def metrics(self) -> dict[str, float]:
         """Return every figure with the ends of its 95 % interval."""
         found = {"tracks": float(len(self.tracks))}
@@ -73,9 +82,8 @@ class Judged:
 
     def lead_over(self, right: Sequence[bool]) -> Estimate:
         """Return by how much the accuracy is above another's, which is right on these tracks."""
-        ours = self.probabilities.argmax(axis=1) == self.labels()
         theirs = np.asarray(right, float)
-        return self.resampling.ratio(ours - theirs, np.ones(len(theirs)))
+        return self.resampling.ratio(self.right - theirs, np.ones(len(theirs)))
 
     def labels(self) -> NDArray[np.int64]:
         """Return each track's genre as its place in `evaluation.genres`."""
@@ -121,8 +129,8 @@ class Judged:
         e, origin = self.evaluation, self.info.provenance
         kind = "**synthetic** music" if self.info.synthetic else "music"
         lines = [
-            f"Trained on {kind} of the data set `{origin.get('dataset', '?')}`: "
-            f"{', '.join(self.info.genres)}.",
+            f"Trained on {kind} of the data set {in_cell(origin.get('dataset', '?'))}: "
+            f"{', '.join(map(in_cell, self.info.genres))}.",
             "",
             f"On {len(self.tracks)} {'synthetic ' * self.info.synthetic}test tracks, looked at "
             f"once, with 95 % bootstrap intervals over {e.resampled}:",
@@ -132,10 +140,11 @@ class Judged:
             self._certainty(),
             "",
             *_table(
-                "| genre | tracks | precision | recall | F1 | 95 % interval |",
+                "| genre | tracks | precision | recall | 95 % interval | F1 | 95 % interval |",
                 [
-                    f"{s.genre} | {s.n_tracks} | {s.precision:.2f} | {s.recall:.2f} | {s.f1:.2f} | "
-                    f"{s.f1_low:.2f} to {s.f1_high:.2f}"
+                    f"{in_cell(s.genre)} | {s.n_tracks} | {s.precision:.2f} | "
+                    f"{s.recall:.2f} | {s.recall_low:.2f} to {s.recall_high:.2f} | "
+                    f"{s.f1:.2f} | {s.f1_low:.2f} to {s.f1_high:.2f}"
                     for s in e.per_genre
                 ],
             ),

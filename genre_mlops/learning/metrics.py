@@ -24,8 +24,8 @@ class GenreScore:
         Test tracks of the genre.
     precision, recall, f1 : float
         In [0, 1]; 0 where nothing was predicted or nothing was there.
-    f1_low, f1_high : float
-        The ends of the 95 % interval of F1.
+    recall_low, recall_high, f1_low, f1_high : float
+        The ends of the 95 % intervals of recall and F1.
     """
 
     genre: str
@@ -33,6 +33,8 @@ class GenreScore:
     precision: float
     recall: float
     f1: float
+    recall_low: float
+    recall_high: float
     f1_low: float
     f1_high: float
 
@@ -212,17 +214,19 @@ def evaluate(
         calibration_error(bins),
     ]
     hits, n_predicted, n_true = np.diag(confusion), confusion.sum(axis=0), confusion.sum(axis=1)
-    f1 = np.nan_to_num(_f1(hits, n_predicted, n_true))
     columns = _columns(probabilities, labels, top_k, n_bins)
     drawn = np.concatenate([_figures(sums, len(genres)) for sums in resampling.sums(columns)])
-    # A genre that nobody sang or heard has no F1 in any resample.
-    drawn[:, 5:][:, n_predicted + n_true == 0] = 0
     right, mean_f1, found, loss, error = estimates(np.array(values), drawn[:, :5])
-    of_genres = estimates(f1, drawn[:, 5:])
-    shares = hits / np.maximum(n_predicted, 1), hits / np.maximum(n_true, 1)
+    of_genres = np.concatenate([_shares(hits, n_true), _f1(hits, n_predicted, n_true)])
+    # A genre that nobody sang or heard has no recall or F1, and none in any resample.
+    drawn[:, 5:][:, np.isnan(of_genres)] = 0
+    both = estimates(np.nan_to_num(of_genres), drawn[:, 5:])
+    precisions = np.nan_to_num(_shares(hits, n_predicted))
     per_genre = tuple(
-        GenreScore(g, int(n), float(p), float(r), e.value, e.low, e.high)
-        for g, n, p, r, e in zip(genres, n_true, *shares, of_genres, strict=True)
+        GenreScore(g, int(n), float(p), r.value, f1.value, r.low, r.high, f1.low, f1.high)
+        for g, n, p, r, f1 in zip(
+            genres, n_true, precisions, both[: len(genres)], both[len(genres) :], strict=True
+        )
     )
     return Evaluation(
         genres=genres,
@@ -266,14 +270,14 @@ def _columns(
 
 
 def _figures(sums: NDArray[np.float64], n_genres: int) -> NDArray[np.float64]:
-    """Return the five figures and each genre's F1 [shape=(n_resamples, 5 + n_genres)]."""
+    """Return five figures, recall and F1 of genres [shape=(n_resamples, 5 + 2 * n_genres)]."""
     ends = 4 + n_genres * np.arange(4)
     means, hits, n_predicted, n_true, gaps = np.split(sums, ends, axis=1)
     right, found, loss, n = means.T
     f1 = _f1(hits, n_predicted, n_true)
     error = np.abs(gaps).sum(axis=1) / n
     of_all = [right / n, np.nanmean(f1, axis=1), found / n, loss / n, error]
-    return np.column_stack([*of_all, f1])
+    return np.column_stack([*of_all, _shares(hits, n_true), f1])
 
 
 def _spread(values: NDArray[np.float64], columns: NDArray[np.int64], n_columns: int) -> Any:
@@ -306,7 +310,11 @@ def _losses(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> ND
 
 def _f1(hits: NDArray[Any], n_predicted: NDArray[Any], n_true: NDArray[Any]) -> NDArray[np.float64]:
     """Return each genre's F1, NaN where it is neither true nor predicted."""
-    n = (n_predicted + n_true).astype(np.float64)
-    f1 = np.full(n.shape, np.nan)
-    np.divide(2.0 * hits, n, out=f1, where=n > 0)
-    return f1
+    return _shares(2.0 * hits, n_predicted + n_true)
+
+
+def _shares(part: NDArray[Any], whole: NDArray[Any]) -> NDArray[np.float64]:
+    """Return parts of wholes, NaN where there is no whole."""
+    shares = np.full(whole.shape, np.nan)
+    np.divide(part, whole, out=shares, where=whole > 0)
+    return shares

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from genre_mlops.learning.resampling import Estimate
+from genre_mlops.wording import in_cell
 
 Outcome = Literal["passed", "not shown", "failed"]
 Decision = Literal["promote", "hold", "refuse"]
@@ -94,7 +95,7 @@ class Verdict:
 
     def markdown(self) -> str:
         """Return the rulings as a table."""
-        rows = [f"| {r.rule} | {r.outcome} | {r.text} |" for r in self.rulings]
+        rows = [f"| {in_cell(r.rule)} | {r.outcome} | {in_cell(r.text)} |" for r in self.rulings]
         head = [f"**{self.decision}**", "", "| rule | | |", "|---|---|---|"]
         rules = ", ".join(f"{name} {value:g}" for name, value in self.rules.items())
         return "\n".join([*head, *rows, "", f"Rules: {rules}."])

@@ -19,6 +19,8 @@ from genre_mlops.errors import GenreError
 
 Kind = Literal["promote", "rollback"]
 _ENTRY = "genre.entry"
+# Of the registered model itself: how many entries it had when the aliases last followed.
+_N_ENTRIES = "genre.n_entries"
 
 
 class OvertakenError(GenreError):
@@ -122,14 +124,18 @@ def read_history(name: str) -> History:
         Somebody has deleted entries, or written others.
     """
     model = _model(name)
+    # Before they are listed: others may write meanwhile.
+    n_known = _n_noted(model)
     versions = tracking.list_versions(model)
+    numbers = [version.number for version in versions]
+    if numbers != [*range(1, max(len(numbers), n_known) + 1)]:
+        lost = min({*range(1, max([n_known, *numbers]) + 1)} - {*numbers})
+        raise GenreError(
+            f"{model} lacks version {lost}: somebody has deleted what was decided then, and "
+            "who is champion does not follow from the rest; delete the registered model "
+            f"{model}, and the next decision begins a new history from the aliases as they are"
+        )
     for number, version in enumerate(versions, 1):
-        if version.number != number:
-            raise GenreError(
-                f"{model} lacks version {number}: somebody has deleted what was decided then, and "
-                "who is champion does not follow from the rest; delete the registered model "
-                f"{model}, and the next decision begins a new history from the aliases as they are"
-            )
         if _ENTRY not in version.tags:
             raise GenreError(
                 f"{model} {number} was not written by genre-mlops: the history is not to be trusted"
@@ -155,7 +161,13 @@ def append(name: str, entry: Entry) -> History:
         "genre-mlops; `genre-mlops models history` reads it.",
     )
     history = read_history(name)
-    first = next(counted for counted in history.entries if counted.after == entry.after)
+    counted = {written.after: written for written in history.entries}
+    first = counted.get(entry.after)
+    if first is None:
+        raise OvertakenError(
+            f"the history of {name} was begun anew at the same time: nothing was changed; look at "
+            "`genre-mlops models history` and decide again"
+        )
     if first.token != entry.token:
         for written in history.written:
             if written.token == entry.token:
@@ -166,6 +178,13 @@ def append(name: str, entry: Entry) -> History:
             "nothing was changed; look at `genre-mlops models history` and decide again"
         )
     return history
+
+
+def note_length(name: str, history: History) -> None:
+    """Note how many entries there are, so that the last ones are missed when they are gone."""
+    model, n = _model(name), len(history.written)
+    if n > _n_noted(model):
+        tracking.tag_model(model, _N_ENTRIES, str(n))
 
 
 def in_words(entry: Entry) -> str:
@@ -181,6 +200,10 @@ def in_words(entry: Entry) -> str:
 
 def _model(name: str) -> str:
     return f"{name}-history"
+
+
+def _n_noted(model: str) -> int:
+    return int(tracking.model_tags(model).get(_N_ENTRIES, 0))
 
 
 def _entry(version: tracking.VersionInfo) -> Entry:

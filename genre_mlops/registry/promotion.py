@@ -6,15 +6,17 @@ leaves aliases that are behind, and the next command, or `genre-mlops doctor --m
 
 import getpass
 import json
+import logging
 import os
 import socket
 
 from genre_mlops import tracking
 from genre_mlops.errors import GateError, GenreError
 from genre_mlops.learning.verdict import Verdict
-from genre_mlops.registry.history import Entry, History, append, read_history
+from genre_mlops.registry.history import Entry, History, append, note_length, read_history
 from genre_mlops.registry.versions import CHALLENGER, CHAMPION, PREVIOUS, ModelVersion, version_of
 
+_log = logging.getLogger("genre_mlops.registry")
 _VERDICT = "genre.verdict"
 
 
@@ -102,28 +104,12 @@ def roll_back(name: str, *, to: int | None = None, reason: str = "") -> History:
         The history has gone on meanwhile.
     """
     history = settle(name)
-    champion = champion_number(name, history)
-    there = tracking.version_numbers(name)
-    if to is None:
-        former = [number for number in history.champions[:-1] if number in there]
-        if not former:
-            raise GenreError(f"{name} has no champion before this one to go back to")
-        to = former[-1]
-    was = {entry.version for entry in history.entries} | {e.before for e in history.entries}
-    if to == champion:
-        raise GenreError(f"{name} {to} is the champion already")
-    if to not in there:
-        raise GenreError(f"{name} has no version {to}")
-    if to not in was:
-        raise GenreError(
-            f"{name} {to} never was the champion: `genre-mlops promote {to}` asks the gate"
-        )
     append(
         name,
         Entry(
             kind="rollback",
-            version=to,
-            before=champion,
+            version=former_champion(name, history, to),
+            before=champion_number(name, history),
             by=_who(),
             decision="",
             forced=False,
@@ -135,6 +121,32 @@ def roll_back(name: str, *, to: int | None = None, reason: str = "") -> History:
     return settle(name)
 
 
+def former_champion(name: str, history: History, to: int | None = None) -> int:
+    """Return the version that a rollback brings back: `to`, or the champion before.
+
+    Raises
+    ------
+    GenreError
+        There is none to go back to.
+    """
+    there = tracking.version_numbers(name)
+    if to is None:
+        former = [number for number in history.champions[:-1] if number in there]
+        if not former:
+            raise GenreError(f"{name} has no champion before this one to go back to")
+        return former[-1]
+    was = {entry.version for entry in history.entries} | {e.before for e in history.entries}
+    if to == champion_number(name, history):
+        raise GenreError(f"{name} {to} is the champion already")
+    if to not in there:
+        raise GenreError(f"{name} has no version {to}")
+    if to not in was:
+        raise GenreError(
+            f"{name} {to} never was the champion: `genre-mlops promote {to}` asks the gate"
+        )
+    return to
+
+
 def settle(name: str) -> History:
     """Move the aliases to where the history says they belong, and return it.
 
@@ -142,11 +154,14 @@ def settle(name: str) -> History:
     """
     history = read_history(name)
     while history.entries:
+        note_length(name, history)
         for alias, version in differences(name, history).items():
             # A version that was registered a moment ago keeps its alias.
             newer = alias == CHALLENGER and version_of(name, alias) != history.champions[-1]
             if not newer:
                 tracking.set_alias(name, alias, version)
+                told = f"version {version}" if version is not None else "no version"
+                _log.info("%s: %s is %s now", name, alias, told)
         later = read_history(name)
         if later.head == history.head:
             break

@@ -47,7 +47,7 @@ class ModelVersion:
 
 
 def register(bundle: Path, info: BundleInfo, *, name: str, tags: Mapping[str, str]) -> int:
-    """Log a bundle as a pickle-free pyfunc of the open run and register it as `challenger`.
+    """Log a bundle as a pickle-free pyfunc of the open run and register it.
 
     A bundle that is registered already, by a job that was cut off or one that shared the search,
     stays the version that it is.
@@ -77,13 +77,21 @@ def register(bundle: Path, info: BundleInfo, *, name: str, tags: Mapping[str, st
         Path(genre_mlops.__file__).with_name("pyfunc.py"),
         bundle=bundle,
         inputs={"path": "string"},
-        outputs={"genre": "string", "sure": "boolean", "duration_s": "double", **probabilities},
+        outputs={
+            **{"genre": "string", "sure": "boolean", "duration_s": "double", "error": "string"},
+            **probabilities,
+        },
         requirements=[f"{package}=={version(package)}" for package in _REQUIREMENTS],
         config={"seal": sealed},
     )
-    number = tracking.register_model(model, name, {**tags, _BUNDLE: sealed})
-    tracking.set_alias(name, CHALLENGER, number)
-    return number
+    return tracking.register_model(model, name, {**tags, _BUNDLE: sealed})
+
+
+def challenge(name: str, number: int) -> None:
+    """Make a version the `challenger`, unless it is the champion or a newer one challenges it."""
+    named = tracking.aliases(name)
+    if number != named.get(CHAMPION) and number > named.get(CHALLENGER, 0):
+        tracking.set_alias(name, CHALLENGER, number)
 
 
 def version_of(name: str, alias: str) -> int | None:
@@ -121,17 +129,23 @@ def load_champion(name: str) -> ModelVersion:
     GenreError
         There is no champion.
     """
-    champion = find_champion(name) if tracking.has_store() else None
+    there = tracking.has_store()
+    champion = find_champion(name) if there else None
     if champion is None:
-        raise GenreError(
-            f"no champion of {name} in {tracking.tracking_uri()}: train one with `make run`, or "
-            "point MLFLOW_TRACKING_URI to where it is"
-        )
+        others = tracking.list_versions(name) if there else []
+        advice = "train one with `make run`, or point MLFLOW_TRACKING_URI to where it is"
+        if others:
+            last = others[-1]
+            advice = (
+                f"the gate said {last.tags.get('verdict', 'nothing')} of version {last.number} "
+                f"({last.tags.get('reason', 'it was not asked')}); `genre-mlops promote` asks again"
+            )
+        raise GenreError(f"no champion of {name} in {tracking.tracking_uri()}: {advice}")
     return champion
 
 
-def read_lineage(version: ModelVersion) -> Lineage:
-    """Return where a version comes from.
+def read_lineage(bundle: Path) -> Lineage:
+    """Return where a bundle comes from.
 
     Raises
     ------
@@ -139,10 +153,10 @@ def read_lineage(version: ModelVersion) -> Lineage:
         Its bundle does not say, or says it in another form.
     """
     try:
-        return Lineage.model_validate_json((version.bundle / LINEAGE).read_bytes())
+        return Lineage.model_validate_json((bundle / LINEAGE).read_bytes())
     except OSError as error:
         raise GenreError(
-            f"{version.name} {version.version} has no {LINEAGE}: an older genre-mlops made it"
+            f"{bundle} has no {LINEAGE}, an older genre-mlops made it: train a new one"
         ) from error
     except ValidationError as error:
-        raise GenreError(f"{version.bundle / LINEAGE} is not of this version: {error}") from error
+        raise GenreError(f"{bundle / LINEAGE} is not of this version: {error}") from error

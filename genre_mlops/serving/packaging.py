@@ -22,13 +22,24 @@ import yaml
 
 from genre_mlops.errors import GenreError
 from genre_mlops.files import replacing
-from genre_mlops.learning.bundle import FILTERS, ONNX, Bundle, BundleInfo, read_info, write_info
+from genre_mlops.learning.bundle import (
+    FILTERS,
+    INFO,
+    ONNX,
+    Bundle,
+    BundleInfo,
+    read_info,
+    seal_of,
+    write_info,
+)
 
 logger = logging.getLogger(__name__)
 
 NAME = "genre_classifier"
 BENTOFILE = "bentofile.yaml"
 _DIGEST_CHARS = 12
+# What a model is made of: one of another form is another model. 2: its seal is among its labels.
+_FORM = 2
 
 
 def package(bundle_folder: Path, *, version: int, labels: Mapping[str, str], project: Path) -> str:
@@ -116,7 +127,7 @@ def _home() -> Path:
 def _model_digest(info: BundleInfo) -> str:
     said = info.model_dump(mode="json", exclude={"sha256"})
     files = {name: info.sha256[name] for name in (ONNX, FILTERS)}
-    return _digest([json.dumps([said, files], sort_keys=True).encode()])
+    return _digest([json.dumps([_FORM, said, files], sort_keys=True).encode()])
 
 
 def _bento_digest(model_tag: str, project: Path) -> str:
@@ -206,11 +217,16 @@ def _make(job: Mapping[str, Any]) -> None:
     import bentoml
 
     bundle = Path(job["bundle"])
-    with bentoml.models.create(f"{NAME}:{job['model_tag']}", labels=job["labels"]) as model:
+    with tempfile.TemporaryDirectory(dir=os.environ["BENTOML_HOME"]) as place:
+        served = Path(place)
         for name in (ONNX, FILTERS):
-            shutil.copyfile(bundle / name, Path(model.path) / name)
+            shutil.copyfile(bundle / name, served / name)
         # Sealed anew: the bundle's own seal names files that serving does not need.
-        write_info(Path(model.path), read_info(bundle))
+        write_info(served, read_info(bundle))
+        labels = {**job["labels"], "bundle_sha256": seal_of(served)}
+        with bentoml.models.create(f"{NAME}:{job['model_tag']}", labels=labels) as model:
+            for name in (ONNX, FILTERS, INFO):
+                shutil.copyfile(served / name, Path(model.path) / name)
     # The model is the only one of this home: `latest` in bentofile.yaml can mean no other.
     bentoml.bentos.build_bentofile(
         str(Path(job["project"]) / BENTOFILE),

@@ -137,12 +137,13 @@ class GenreClassifier:
         from genre_mlops.learning.bundle import Bundle
 
         model = bentoml.models.get(MODEL_ALIAS)
+        labels = model.info.labels
         self._model = ModelName(
             name=model.tag.name,
-            version=int(model.info.labels["registry_version"]),
+            version=int(labels["registry_version"]),
             tag=str(model.tag),
         )
-        self._bundle = Bundle(Path(model.path), threads=1)
+        self._bundle = Bundle(Path(model.path), threads=1, seal=labels["bundle_sha256"])
         features = self._bundle.info.features
         self._segment_s = self._bundle.info.segment_frames * features.hop_length / features.sr
         # The first prediction pays for what libraries load when they are first used.

@@ -11,6 +11,7 @@ os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 
 from genre_mlops.tracking.models import (
     MOST_DESCRIBED,
+    StoreError,
     VersionInfo,
     aliases,
     append_version,
@@ -19,9 +20,11 @@ from genre_mlops.tracking.models import (
     download_bundle,
     list_versions,
     log_pyfunc,
+    model_tags,
     predict_apart,
     register_model,
     set_alias,
+    tag_model,
     tag_version,
     version_numbers,
 )
@@ -54,6 +57,7 @@ from genre_mlops.tracking.trials import TrialLog
 
 __all__ = [
     "MOST_DESCRIBED",
+    "StoreError",
     "TrialLog",
     "VersionInfo",
     "aliases",
@@ -78,6 +82,7 @@ __all__ = [
     "log_pyfunc",
     "log_table",
     "log_text",
+    "model_tags",
     "need_store",
     "open_run",
     "predict_apart",
@@ -87,6 +92,7 @@ __all__ = [
     "set_alias",
     "set_tags",
     "sweep_dead_runs",
+    "tag_model",
     "tag_version",
     "tracking_uri",
     "use_tracking_uri",

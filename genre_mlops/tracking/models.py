@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,9 @@ MOST_DESCRIBED = 5_000
 """Characters of a description that every store holds."""
 _PAGE = 1_000
 _ATTEMPTS = 20
+_PAUSE_S = 0.05
+StoreError = MlflowException
+"""What MLflow raises: a store that cannot be reached, or does not do what it is asked."""
 # For a clean process to load a model and answer some files.
 _APART_S = 600.0
 _RETRIED = {
@@ -96,8 +100,20 @@ def set_alias(name: str, alias: str, version: int | None) -> None:
             # Another sets it for the first time at the same moment.
             if attempt + 1 == _ATTEMPTS or version not in version_numbers(name):
                 raise
+            time.sleep(_PAUSE_S)
         else:
             return
+
+
+def model_tags(name: str) -> dict[str, str]:
+    """Return the tags of a registered model; none where it is not there."""
+    model = find_model(name)
+    return dict(model.tags) if model else {}
+
+
+def tag_model(name: str, key: str, value: str) -> None:
+    """Tag a registered model."""
+    MlflowClient().set_registered_model_tag(name, key, value)
 
 
 def tag_version(name: str, version: int, tags: Mapping[str, str]) -> None:
@@ -172,6 +188,7 @@ def append_version(
             if error.error_code not in _RETRIED:
                 raise
             failed = error
+            time.sleep(_PAUSE_S)
         else:
             return int(made.version)
     raise failed
@@ -287,7 +304,8 @@ def download_bundle(name: str, version: int) -> Path:
     except (MlflowException, OSError, StopIteration) as error:
         raise GenreError(
             f"the files of {name} version {version} are gone from where {tracking_uri()} says "
-            "they are: bring them back, or give the alias champion to another version"
+            "they are: bring them back; where it is the champion, `genre-mlops rollback` or "
+            "`genre-mlops promote N --force --reason TEXT` makes another"
         ) from error
 
 

@@ -5,12 +5,13 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 PROJECT = Path(__file__).parents[2]
@@ -76,7 +77,9 @@ class Place:
 
 
 @contextmanager
-def serving(place: Place, command: Sequence[str], ready: str) -> Iterator[str]:
+def serving(
+    env: Mapping[str, str], folder: Path, command: Sequence[str], ready: str
+) -> Iterator[str]:
     """Run a module that serves on loopback until the block ends; give its address once it answers.
 
     `ready` is a path that answers 200 then.
@@ -86,14 +89,14 @@ def serving(place: Place, command: Sequence[str], ready: str) -> Iterator[str]:
         port = free.getsockname()[1]
     process = subprocess.Popen(
         [sys.executable, "-m", *command, "--host", "127.0.0.1", "--port", str(port)],
-        cwd=place.root,
-        env=place.env | {"MLFLOW_DISABLE_TELEMETRY": "true"},
+        cwd=folder,
+        env={**env, "MLFLOW_DISABLE_TELEMETRY": "true"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
     address = f"http://127.0.0.1:{port}"
     try:
-        deadline = time.monotonic() + 90
+        deadline = time.monotonic() + 120
         while True:
             try:
                 if httpx.get(f"{address}/{ready}").status_code == 200:
@@ -105,7 +108,15 @@ def serving(place: Place, command: Sequence[str], ready: str) -> Iterator[str]:
             time.sleep(0.2)
         yield address
     finally:
+        # Also what it has started, in whatever group.
+        started = [
+            psutil.Process(process.pid),
+            *psutil.Process(process.pid).children(recursive=True),
+        ]
         process.terminate()
+        _, alive = psutil.wait_procs(started, timeout=20)
+        for left in alive:
+            left.kill()
         process.wait(30)
 
 

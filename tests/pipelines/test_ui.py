@@ -15,7 +15,8 @@ PATIENCE_MS = 60_000
 @pytest.fixture(scope="module")
 def address(main_job: Ran) -> Iterator[str]:
     """Where `mlflow ui` shows the main job's runs."""
-    with serving(main_job.place, ["mlflow", "ui", "--workers", "1"], "health") as url:
+    place = main_job.place
+    with serving(place.env, place.root, ["mlflow", "ui", "--workers", "1"], "health") as url:
         yield url
 
 
@@ -32,9 +33,19 @@ def see(page: Page, *texts: str) -> None:
         expect(page.get_by_text(text).first).to_be_visible(timeout=PATIENCE_MS)
 
 
-def test_the_job_is_a_run_that_is_named(address: str, page: Page, main_job: Ran):
+def unfold(page: Page, name: str) -> None:
+    """Show the runs that are nested in a run of the table."""
+    cell = page.locator(".ag-row [col-id*='Run Name']").filter(has_text=name).first
+    cell.locator("button").first.click(timeout=PATIENCE_MS)
+
+
+def test_the_runs_are_a_tree_of_steps_and_trials(address: str, page: Page, main_job: Ran):
     page.goto(f"{address}/#/experiments/0/runs")
     see(page, "main: demo (synthetic music)")
+    unfold(page, "main: demo")
+    see(page, "validate", "features", "baseline", "train", "register", "package")
+    unfold(page, "train")
+    see(page, "synthetic trial 000", "synthetic trial 001")
 
 
 def test_a_trial_has_curves(address: str, page: Page, main_job: Ran):

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from genre_mlops.errors import GenreError
-from genre_mlops.learning.bundle import FILTERS, INFO, ONNX, Bundle
+from genre_mlops.learning.bundle import FILTERS, INFO, ONNX, Bundle, seal_of
 from genre_mlops.serving import packaging
 from genre_mlops.serving.packaging import package
 
@@ -60,6 +60,8 @@ def test_the_model_is_a_sealed_bundle_without_what_serving_does_not_need(store):
     folder = next((store.home / "models" / "genre_classifier").glob("v1-*"))
     assert {path.name for path in folder.iterdir()} == {INFO, ONNX, FILTERS, "model.yaml"}
     assert set(Bundle(folder).info.sha256) == {ONNX, FILTERS}
+    labels = yaml.safe_load((folder / "model.yaml").read_text())["labels"]
+    assert labels["bundle_sha256"] == seal_of(folder)
 
 
 def test_packaging_again_builds_nothing_and_is_silent(
@@ -114,6 +116,15 @@ def test_another_network_gives_another_model(bundle_maker: BundleMaker):
     infos = [Bundle(bundle_maker(f"b{seed}", seed=seed)).info for seed in (1, 2)]
     relabelled = infos[0].model_copy(update={"genres": ("a", "b", "c")})
     assert len({packaging._model_digest(info) for info in [*infos, relabelled]}) == 3
+
+
+def test_a_model_of_another_form_is_not_taken_for_this_one(
+    bundle_maker: BundleMaker, monkeypatch: pytest.MonkeyPatch
+):
+    info = Bundle(bundle_maker()).info
+    now = packaging._model_digest(info)
+    monkeypatch.setattr(packaging, "_FORM", 1)
+    assert packaging._model_digest(info) != now
 
 
 @pytest.mark.slow

@@ -9,7 +9,8 @@ import pytest
 import soundfile
 from starlette.testclient import TestClient
 
-from genre_mlops.learning.bundle import Bundle
+from genre_mlops.errors import GenreError
+from genre_mlops.learning.bundle import INFO, ONNX, Bundle
 from genre_mlops.serving import service as module
 from tests.service.conftest import noise, write_audio
 
@@ -109,6 +110,24 @@ def test_model_says_what_it_is(client):
     assert about["provenance"] == {"run_id": "run-1"}
     assert about["segment_s"] == pytest.approx(40 * 256 / 8_000)
     assert about["synthetic"] is True
+
+
+@pytest.mark.parametrize("name", [INFO, ONNX])
+def test_a_changed_file_of_the_model_is_refused_by_name(store, name: str):
+    (folder,) = (store.home / "models" / "genre_classifier").glob("v2-*")
+    whole = (folder / name).read_bytes()
+    # Of bundle.json a digit of the temperature, which leaves it what it is.
+    changed = whole.replace(b'"temperature": 2.0', b'"temperature": 3.0')
+    changed = changed if name == INFO else bytes([whole[0] ^ 1]) + whole[1:]
+    assert changed != whole
+    service = bentoml.load(store.tags[2])
+    service.inner()
+    (folder / name).write_bytes(changed)
+    try:
+        with pytest.raises(GenreError, match=f"{name} is not the file that was"):
+            service.inner()
+    finally:
+        (folder / name).write_bytes(whole)
 
 
 def unusable(folder: Path, kind: str) -> bytes:

@@ -3,6 +3,7 @@ import os
 
 import pytest
 
+from genre_mlops import tracking
 from genre_mlops.console import exit_codes
 from genre_mlops.errors import ConfigError, DataError
 
@@ -16,6 +17,8 @@ from genre_mlops.errors import ConfigError, DataError
         (PermissionError(errno.EACCES, "denied", "/a/b"), 1, "error: /a/b: denied\n"),
         (PermissionError(errno.EACCES, "denied", b"/a/\xff"), 1, "error: /a/\\udcff: denied\n"),
         (OSError(errno.ENOSPC, "no space left"), 1, "error: no space left\n"),
+        (tracking.StoreError("no answer"), 1,
+         f"error: {tracking.tracking_uri()} (MLFLOW_TRACKING_URI): no answer\n"),
         (KeyboardInterrupt(), 130, "stopped; run the same command to go on\n"),
     ],
 )  # fmt: skip

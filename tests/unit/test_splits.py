@@ -226,6 +226,15 @@ def test_groups_are_joined_by_duplicates_over_any_number_of_steps():
     assert join_groups(renamed, [renamed_chain])["z"] == joined["a/3/0"]
 
 
+def test_a_group_is_shared_where_it_tests_and_trains_or_validates():
+    tracks = catalog({"a": [2, 2, 2, 2, 1, 1]})
+    split = ["test", "train", "test", "validation", "train", "validation", "test", "test"]
+    tracks["split"] = [*split, "train", "validation"]
+    assert splits.count_shared(tracks) == 2
+    assert splits.count_shared(tracks[tracks["split"] != "test"]) == 0
+    assert splits.count_shared(tracks[tracks["split"] == "test"]) == 0
+
+
 def test_too_few_groups_are_refused_by_name():
     tracks = catalog({"a": [4, 4], "b": [1] * 5})
     with pytest.raises(DataError, match=r"a has 2 group\(s\).*at least 3"):

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genre_mlops.wording import counted, did_you_mean, printable
+from genre_mlops.wording import counted, did_you_mean, in_cell, printable
 
 
 @given(st.text())
@@ -13,6 +13,10 @@ def test_what_is_printed_is_one_line_that_can_be_seen(text: str):
 
 def test_escapes_are_those_of_python():
     assert printable("a\nb\x1b[31m\u202ec\ud800") == r"a\nb\x1b[31m\u202ec\ud800"
+
+
+def test_what_stands_in_a_cell_is_one_line_and_no_markdown():
+    assert in_cell("R&B|Soul\n*live* <b>") == r"R&B\|Soul \*live\* \<b\>"
 
 
 def test_what_was_perhaps_meant_is_the_nearest_name():

@@ -1,10 +1,12 @@
 """A bundle judged on a small catalog, and how the figures are told."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from markdown_it import MarkdownIt
 
 from genre_mlops import pictures
 from genre_mlops.config import Config
@@ -110,12 +112,34 @@ def test_the_description_says_all_of_it(judged: Judged):
         "expected calibration error",
         "Temperature 2.00",
         f"sure above probability {THRESHOLD:.2f}",
-        "| polka | 2 | 0.00 |",
+        "| polka | 2 | 0.00 | 0.00 | 0.00 to 0.00 | 0.00 | 0.00 to 0.00 |",
         "| noise 20 dB | 3 |",
     ):
         assert said in text
     tables = [line for line in text.splitlines() if line.startswith("|")]
-    assert {line.count("|") for line in tables} == {4, 7}
+    assert {line.count("|") for line in tables} == {4, 7, 8}
+
+
+def test_a_genre_of_any_name_leaves_the_tables_whole(judged: Judged):
+    soul = "R&B|Soul *live*"
+    names = {"blues": soul, "polka": "a`b`|c"}
+    genres = tuple(names.get(genre, genre) for genre in judged.evaluation.genres)
+    scores = tuple(
+        replace(score, genre=genre)
+        for score, genre in zip(judged.evaluation.per_genre, genres, strict=True)
+    )
+    info = judged.info.model_copy(
+        update={"genres": (soul, "disco"), "provenance": {"dataset": "x`y*z*"}}
+    )
+    evaluation = replace(judged.evaluation, genres=genres, per_genre=scores)
+    page = (
+        MarkdownIt("commonmark")
+        .enable("table")
+        .render(replace(judged, info=info, evaluation=evaluation).markdown())
+    )
+    assert "<td>R&amp;B|Soul *live*</td>" in page
+    assert "<td>a`b`|c</td>" in page
+    assert "data set x`y*z*: R&amp;B|Soul *live*, disco." in page
 
 
 def test_a_model_without_a_threshold_says_so(catalog: pd.DataFrame, tmp_path: Path):
@@ -176,11 +200,22 @@ def test_a_very_long_track_is_judged_but_not_changed(catalog: pd.DataFrame, tmp_
     assert len(found.tracks) == 2
     assert {change.n_tracks for change in found.robustness} == {1}
     none = judge(tmp_path / "again", catalog.assign(duration_s=LONGEST_CHANGED_S + 1))
-    assert none.robustness == ()
+    assert (none.robustness_asked, none.robustness) == (True, ())
+
+
+def test_what_was_not_asked_is_told_from_what_could_not_be_done(
+    catalog: pd.DataFrame, tmp_path: Path
+):
+    bundle = make_bundle(tmp_path / "bundle", seed=30)
+    off = CONFIG.override({"evaluation.robustness_tracks": 0})
+    for config, changed in ((off, True), (CONFIG, False)):
+        found = judge_bundle(bundle, catalog[6:], config, sequential, changed=changed)
+        assert (found.robustness_asked, found.robustness) == (False, ())
 
 
 def test_it_is_compared_with_another_track_by_track(judged: Judged):
-    ours = judged.probabilities.argmax(axis=1) == judged.labels()
+    ours = judged.right
+    assert list(ours) == [*(judged.tables()["per_track"].eval("predicted == genre"))]
     assert 0 < ours.sum() < 8
     above = judged.lead_over(np.zeros(8, bool))
     assert (above.value, above.low) == (

@@ -2,10 +2,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from markdown_it import MarkdownIt
 
 from benchmarks.gate import MEASURES, WORLDS, simulate
 from genre_mlops.config import GateConfig
-from genre_mlops.learning.gate import Entrant, Measures, Pairs, judge, mcnemar
+from genre_mlops.learning.gate import Entrant, Measures, Pairs, holm, judge, mcnemar
 from genre_mlops.learning.measures import largest_difference
 from genre_mlops.learning.resampling import Estimate, resampling
 from genre_mlops.learning.verdict import Verdict
@@ -40,6 +41,12 @@ def test_mcnemar_is_the_tail_of_a_fair_coin():
     assert mcnemar(5, 0) == pytest.approx(1 / 32)
     assert mcnemar(4, 1) == pytest.approx(6 / 32)
     assert mcnemar(3, 7) + mcnemar(8, 2) == pytest.approx(1)
+
+
+def test_several_tests_are_held_to_one_level_by_holm():
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.2, 0.9, 0.5]) == pytest.approx([0.6, 1, 1])
+    assert holm([0.04]) == [0.04]
 
 
 def test_versions_that_change_places_are_mcnemar_where_each_track_is_a_group():
@@ -86,6 +93,10 @@ def test_a_genre_that_is_shown_to_be_worse_refuses_a_better_version():
     groups = np.where(np.array(one_artist.genres) == "disco", 1_000, np.arange(59))
     drawn = resampling(59, groups, n_bootstrap=500, seed=3)
     assert asked(replace(one_artist, resampling=drawn)).decision == "promote"
+    # Shown of one genre alone; of two, bad luck in one of them may be as much.
+    few = ("disco", 0, 5)
+    assert asked(pairs(few), alpha=0.04).reason.count("worse by more than 0.1 in recall") == 1
+    assert outcome(asked(pairs(("blues", 30, 0), few), alpha=0.04), "no genre worse") == "passed"
     # All of its few tracks: no more than bad luck may be.
     assert asked(pairs(("blues", 30, 0), ("disco", 0, 4))).decision == "promote"
 
@@ -122,7 +133,10 @@ def test_without_a_fair_track_nobody_is_promoted():
     ("rule", "change"),
     [
         ("calibration", {"calibration_error": Estimate(0.4, 0.3, 0.5)}),
-        ("robustness", {"changes": {"noise": Estimate(-0.7, -0.8, -0.6)}}),
+        (
+            "robustness",
+            {"changes": {"noise": Estimate(-0.7, -0.8, -0.6)}, "changes_asked": True},
+        ),
         ("latency", {"latency_ms": 2_001.0}),
         ("size", {"size_mb": 101.0}),
         ("parity with Keras", {"differences": {"Keras": 2e-4}}),
@@ -137,6 +151,17 @@ def test_a_broken_budget_refuses_also_the_better_one(rule: str, change: dict[str
     assert verdict.decision == "refuse"
     failed = [ruling.rule for ruling in verdict.rulings if ruling.outcome == "failed"]
     assert failed == [rule]
+
+
+def test_robustness_that_could_not_be_measured_is_not_passed():
+    found = pairs(("blues", 30, 0))
+    (told,) = (r for r in asked(found).rulings if r.rule == "robustness")
+    assert (told.outcome, "robustness_tracks is 0" in told.text) == ("passed", True)
+    verdict = asked(found, measures=replace(MEASURES, changes_asked=True))
+    assert verdict.decision == "hold"
+    assert verdict.reason.startswith(
+        "robustness could not be measured: every test track is longer than 600 s"
+    )
 
 
 def test_what_is_no_number_differs():
@@ -164,6 +189,15 @@ def test_a_verdict_is_told_rule_by_rule():
     assert asked(None).differences() == {}
 
 
+def test_a_genre_of_any_name_leaves_the_table_whole():
+    told = asked(pairs(("R&B|Soul *live*", 0, 9))).markdown()
+    rows = [line for line in told.splitlines() if line.startswith("| no genre worse")]
+    assert len(rows) == 1
+    assert r"R&B\|Soul \*live\* -0.47" in rows[0]
+    html = MarkdownIt("commonmark").enable("table").render(told)
+    assert "R&amp;B|Soul *live* -0.47" in html
+
+
 @pytest.mark.parametrize("world", WORLDS, ids=lambda world: world.name)
 def test_against_the_truth(world):
     """On 300 tracks; what a thousand times and 2,000 resamples say prints benchmarks.gate."""
@@ -174,4 +208,7 @@ def test_against_the_truth(world):
     # Five tracks of each of 60 artists are fewer witnesses than 300 tracks of their own.
     assert by_lead[0.1]["promote"] >= (0.8 if world.tracks_per_artist == 1 else 0.7) * 200
     assert by_lead[0.0]["promote"] <= 0.05 * 200
+    # Ten genres, of which none is worse: each at the level of all would refuse twice as many.
+    assert by_lead[0.0]["genre worse"] <= 0.015 * 200
+    assert by_lead[0.0]["refuse"] <= 0.06 * 200
     assert by_lead[-0.1]["promote"] == 0

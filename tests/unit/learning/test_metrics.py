@@ -122,13 +122,18 @@ def test_intervals_are_those_of_drawing_groups_one_after_the_other(seed: int):
         of_genres = sklearn.metrics.f1_score(
             truth, predicted, average=None, labels=range(5), zero_division=np.nan
         )
-        resamples.append([*one, *of_genres])
+        recalls = sklearn.metrics.recall_score(
+            truth, predicted, average=None, labels=range(5), zero_division=np.nan
+        )
+        resamples.append([*one, *of_genres, *recalls])
     low, high = np.nanpercentile(resamples, (2.5, 97.5), axis=0)
     figures = [*found.figures().values()]
     np.testing.assert_allclose([e.low for e in figures], low[:5], atol=1e-9)
     np.testing.assert_allclose([e.high for e in figures], high[:5], atol=1e-9)
-    np.testing.assert_allclose([s.f1_low for s in found.per_genre], low[5:], atol=1e-9)
-    np.testing.assert_allclose([s.f1_high for s in found.per_genre], high[5:], atol=1e-9)
+    np.testing.assert_allclose([s.f1_low for s in found.per_genre], low[5:10], atol=1e-9)
+    np.testing.assert_allclose([s.f1_high for s in found.per_genre], high[5:10], atol=1e-9)
+    np.testing.assert_allclose([s.recall_low for s in found.per_genre], low[10:], atol=1e-9)
+    np.testing.assert_allclose([s.recall_high for s in found.per_genre], high[10:], atol=1e-9)
     assert found.resampled.startswith(f"{len(names)} groups of tracks")
     assert found.few == (len(names) < 10)
 
@@ -180,6 +185,7 @@ def test_a_genre_nobody_sang_or_heard_does_not_count():
     assert [score.n_tracks for score in found.per_genre] == [1, 2, 0, 0]
     last = found.per_genre[3]
     assert (last.precision, last.recall, last.f1, last.f1_low, last.f1_high) == (0,) * 5
+    assert (last.recall_low, last.recall_high) == (0, 0)
 
 
 def test_certain_and_wrong_is_finite():

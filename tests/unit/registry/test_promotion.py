@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from genre_mlops import registry, tracking
+from genre_mlops import promotions, registry, tracking
 from genre_mlops.errors import GateError, GenreError
 from tests.promotions import (
     NAME,
@@ -139,6 +139,24 @@ def test_a_rollback_passes_over_a_version_that_was_deleted(two: Path):
     assert aliases() == {"champion": 1}
 
 
+def test_a_version_challenges_unless_it_is_champion_or_a_newer_one_does(two: Path):
+    for number, challenger in ((1, 3), (2, 3), (3, 3)):
+        registry.challenge(NAME, number)
+        assert aliases()["challenger"] == challenger
+    tracking.set_alias(NAME, "challenger", None)
+    registry.challenge(NAME, 2)
+    assert "challenger" not in aliases()
+    registry.challenge(NAME, 3)
+    assert aliases()["challenger"] == 3
+
+
+def test_a_rollback_looks_at_the_files_before_it_decides(two: Path):
+    with pytest.raises(GenreError, match=f"the files of {NAME} version 1 are gone"):
+        promotions.roll_back(NAME)
+    assert aliases()["champion"] == 2
+    assert len(registry.read_history(NAME).entries) == 2
+
+
 def test_who_decided_about_another_champion_is_told(two: Path):
     head = registry.read_history(NAME).head
     registry.roll_back(NAME)
@@ -155,11 +173,12 @@ def test_who_decided_about_another_champion_is_told(two: Path):
     assert aliases() == {"champion": 3, "previous": 1}
 
 
-def test_a_history_that_lacks_an_entry_decides_nothing(two: Path):
+@pytest.mark.parametrize("lost", [1, 2])
+def test_a_history_that_lacks_an_entry_decides_nothing(two: Path, lost: int):
     client, before = tracking.client(), aliases()
-    client.delete_model_version(f"{NAME}-history", "1")
+    client.delete_model_version(f"{NAME}-history", str(lost))
     for act in (lambda: promote(3), lambda: registry.settle(NAME)):
-        with pytest.raises(GenreError, match="lacks version 1: somebody has deleted"):
+        with pytest.raises(GenreError, match=f"lacks version {lost}: somebody has deleted"):
             act()
     assert aliases() == before
     # The way out that the message names.
