@@ -2,8 +2,9 @@
 
 import json
 import logging
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -112,8 +113,39 @@ def gather(version: ModelVersion, judged: Judged, *, split_digest: str) -> Evide
     split_digest : str
         Of the splits that these are from.
     """
-    info = read_info(version.bundle)
-    paths = [Path(path) for path in judged.tracks["path"].iloc[:_N_PARITY]]
+    measures = Measures(
+        calibration_error=judged.evaluation.calibration_error,
+        changes={change.name: change.difference for change in judged.robustness},
+        changes_asked=judged.robustness_asked,
+        **_costs(version, judged.tracks["path"]),
+    )
+    tracks = judged.tracks
+    table = tracks[["sha256", "genre"]].assign(group=groups_of(tracks), right=judged.right)
+    entrant = Entrant(version.version, judged.info.genres, judged.info.synthetic)
+    return Evidence(entrant, judged.digest, split_digest, table, measures)
+
+
+def measure_again(version: ModelVersion, kept: Evidence, paths: Iterable[str]) -> Evidence:
+    """Repeat what a busy machine, or a store that was away for a moment, may have spoilt.
+
+    Parameters
+    ----------
+    version : ModelVersion
+        The registered version.
+    kept : Evidence
+        What was measured when it was registered.
+    paths : iterable of str
+        Test tracks.
+    """
+    measures = replace(kept.measures, **_costs(version, paths))
+    evidence = replace(kept, measures=measures)
+    tracking.log_text(evidence.as_json(), FILE, run_id=version.run_id)
+    return evidence
+
+
+def _costs(version: ModelVersion, tracks: Iterable[str]) -> dict[str, Any]:
+    """Measure what a version costs, and the other ways to its answers."""
+    paths = [Path(path) for path in islice(tracks, _N_PARITY)]
     bundle = Bundle(version.bundle, threads=1)
     served = [bundle.predict(path).probabilities for path in paths]
     differences = {"Keras": largest_difference(served, keras_answers(bundle, paths))}
@@ -128,21 +160,15 @@ def gather(version: ModelVersion, judged: Judged, *, split_digest: str) -> Evide
         if errors:
             cannot_load = f"{model} does not answer in a clean process: {errors[0]}"
         else:
-            apart = [{g: float(row[f"p_{g}"]) for g in info.genres} for row in answers]
+            genres = bundle.info.genres
+            apart = [{g: float(row[f"p_{g}"]) for g in genres} for row in answers]
             differences["pyfunc"] = largest_difference(served, apart)
-    measures = Measures(
-        calibration_error=judged.evaluation.calibration_error,
-        changes={change.name: change.difference for change in judged.robustness},
-        latency_ms=latency_ms(bundle),
-        size_mb=size_mb(version.bundle),
-        differences=differences,
-        cannot_load=cannot_load,
-        changes_asked=judged.robustness_asked,
-    )
-    tracks = judged.tracks
-    table = tracks[["sha256", "genre"]].assign(group=groups_of(tracks), right=judged.right)
-    entrant = Entrant(version.version, info.genres, info.synthetic)
-    return Evidence(entrant, judged.digest, split_digest, table, measures)
+    return {
+        "latency_ms": latency_ms(bundle),
+        "size_mb": size_mb(version.bundle),
+        "differences": differences,
+        "cannot_load": cannot_load,
+    }
 
 
 def read_evidence(version: ModelVersion) -> Evidence | None:

@@ -9,7 +9,7 @@ from genre_mlops import registry, tracking
 from genre_mlops.config import Config
 from genre_mlops.domain import Mapper
 from genre_mlops.errors import GateError, GenreError
-from genre_mlops.evidence import Evidence, decide, read_evidence
+from genre_mlops.evidence import Evidence, decide, measure_again, read_evidence
 from genre_mlops.learning.verdict import Verdict
 from genre_mlops.registration import champion_of, keep_verdict
 from genre_mlops.registry import CHALLENGER, History, version_of
@@ -78,8 +78,14 @@ def promote(
                 f"{name} {number} was registered without evidence: run the entry point register "
                 "with its data and config, or promote it by --force --reason TEXT"
             )
-        champion = champion_of(name, history)
         catalog = partial(_catalog, splits, evidence)
+        measures, tracks = evidence.measures, None
+        if measures.cannot_load or measures.latency_ms > config.gate.max_latency_ms:
+            tracks = catalog()
+        if tracks is not None:
+            tests = tracks.loc[tracks["split"] == TEST, "path"]
+            evidence = measure_again(version, evidence, tests)
+        champion = champion_of(name, history)
         verdict = decide(version, evidence, champion, config, catalog=catalog, run=run)
     except (GenreError, OSError, tracking.StoreError):
         # Forced, it is what mends a champion that cannot be read.
