@@ -170,8 +170,11 @@ def test_twice_registers_twice_computes_once_and_gives_the_same_numbers(main_job
         for t in runs_of(place, "trial")
     ]
     assert curves[:2] == curves[2:]
-    one, two = runs_of(place, "register")
-    assert one.data.metrics == two.data.metrics
+    one, two = (run.data.metrics for run in runs_of(place, "register"))
+    # How fast it answers, and how long the names in its graph are, is no figure of the network.
+    costs = {"latency_ms", "size_mb"}
+    assert costs < one.keys()
+    assert {k: one[k] for k in one.keys() - costs} == {k: two[k] for k in two.keys() - costs}
 
 
 def test_doctor_finds_nothing_wrong(main_job: Ran):

@@ -39,7 +39,9 @@ def champion_folder(place: Place) -> Path:
 @pytest.fixture(scope="module")
 def served(main_job: Ran) -> Iterator[str]:
     """The address of the bento that the main job packaged, served."""
-    with serving(main_job.place, ["bentoml", "serve", "genre_classifier:latest"], "readyz") as url:
+    place = main_job.place
+    command = ["bentoml", "serve", "genre_classifier:latest"]
+    with serving(place.env, place.root, command, "readyz") as url:
         yield url
 
 
