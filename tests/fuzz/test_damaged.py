@@ -1,7 +1,7 @@
 """Damaged files end set aside with a reason, or accepted: no crash, no hang, bounded memory.
 
 The catalog is built in a process of its own, whose memory is limited and which a watchdog ends
-when one file keeps it for 10 s, even inside the decoder. For more files of other seeds:
+when one file keeps it for a minute, even inside the decoder. For more files of other seeds:
 python -m tests.fuzz.test_damaged N_FILES SEED [DURATION_S]
 """
 
@@ -23,7 +23,8 @@ from genre_mlops import catalog
 from genre_mlops.datasets.folder import FolderDataset
 from tests.damage import DAMAGE_NAMES, hold_up, make_damaged, make_odd_things
 
-HANG_S = 10.0
+# Of a busy machine too: the decoder is given up after seconds of its own computing.
+HANG_S = 60.0
 MORE_MEMORY_BYTES = 1 << 30
 
 
