@@ -30,6 +30,10 @@ _MAX_SR = 768_000
 _MAX_AMPLITUDE = 2.0**32
 
 
+Source = Path | bytes | io.FileIO
+"""A file, the contents of one, or an open one at its start, which whoever reads it closes."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Decoded:
     """A recording as it is in its file, mixed to mono.
@@ -146,14 +150,14 @@ class AudioStream:
 
 @contextmanager
 def stream(
-    source: Path | bytes, *, track_id: str | None = None, max_duration_s: float = math.inf
+    source: Source, *, track_id: str | None = None, max_duration_s: float = math.inf
 ) -> Iterator[AudioStream]:
     """Open a recording to read it block by block.
 
     Parameters
     ----------
-    source : Path or bytes
-        A file, or the contents of one.
+    source : Path, bytes or FileIO
+        A file, the contents of one, or an open one, which is closed in the end.
     track_id : str, optional
         Named in errors; by default the path.
     max_duration_s : float
@@ -172,7 +176,7 @@ def stream(
     name = track_id or (str(source) if isinstance(source, Path) else "upload")
     with ExitStack() as stack:
         try:
-            raw = io.BytesIO(source) if isinstance(source, bytes) else _opened(source)
+            raw = _opened(source) if isinstance(source, Path) else _raw(source)
             stack.enter_context(raw)
             head = _head(raw)
         except OSError as error:
@@ -287,6 +291,10 @@ def _opened(path: Path) -> RawFile:
         return file
     with file:
         return io.BytesIO(file.read())
+
+
+def _raw(source: bytes | io.FileIO) -> RawFile:
+    return source if isinstance(source, io.FileIO) else io.BytesIO(source)
 
 
 def _head(raw: RawFile) -> bytes:

@@ -10,7 +10,7 @@ import typer
 import genre_mlops
 from genre_mlops import data_commands, models_commands, search_commands
 from genre_mlops.console import ProgressBars, err, exit_codes, out, set_up_logging
-from genre_mlops.errors import AudioError, ConfigError, GenreError
+from genre_mlops.errors import AudioError, ConfigError, GateError, GenreError
 from genre_mlops.models_commands import DEFAULT_MODEL, AsJson, Model
 
 app = typer.Typer(
@@ -121,6 +121,44 @@ def rollback(
         history = promotions.roll_back(model, to=to, reason=reason.strip())
     out.print(registry.in_words(history.entries[-1]), soft_wrap=True, markup=False)
     out.print("next: [bold]mlflow run . --env-manager local -e package[/bold] makes its bento")
+
+
+@app.command()
+def monitor(
+    logs: Annotated[list[Path], typer.Argument(help="Request logs, also patterns and .gz.")],
+    version: Annotated[int | None, typer.Option(help="Without it: the champion.")] = None,
+    since: Annotated[str, typer.Option(help="From when on requests count.", metavar="DATE")] = "",
+    report: Annotated[Path | None, typer.Option(help="Where to write a page of HTML.")] = None,
+    log: Annotated[bool, typer.Option("--log/--no-log", help="Log a run to MLflow.")] = True,
+    as_json: AsJson = False,
+    config: Annotated[Path | None, typer.Option(help="A YAML file with monitor's rules.")] = None,
+    overrides: Annotated[str, typer.Option("--set", help="a.b=c, separated by spaces.")] = "",
+    model: Model = DEFAULT_MODEL,
+) -> None:
+    """Say whether requests are still like what their model was judged by; exit code 4 if not.
+
+    Example: genre-mlops monitor requests.jsonl --since 2026-11-30 --report drift.html
+    """
+    from genre_mlops import monitoring
+    from genre_mlops.config import load_config
+
+    with exit_codes():
+        rules = load_config(config, overrides.split()).monitor
+        start = monitoring.moment(since) if since else None
+        found = monitoring.monitor(model, version, logs, rules, since=start)
+        if report:
+            monitoring.write_page(found, report)
+        run_id = monitoring.keep(found) if log else None
+    if as_json:
+        typer.echo(json.dumps({**found.as_json(), "run_id": run_id}, indent=2))
+    else:
+        if found.shifts:
+            out.print(monitoring.as_table(found))
+        out.print(f"{found.title}: {found.sentence}", soft_wrap=True, markup=False)
+        if found.requests.left_out:
+            err.print(f"passed over: {found.requests.left_out}", soft_wrap=True, markup=False)
+    if found.drifted:
+        raise typer.Exit(GateError.exit_code)
 
 
 @app.command()

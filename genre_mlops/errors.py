@@ -31,6 +31,10 @@ class AudioError(DataError):
         return type(self), (self.track_id, self.reason)
 
 
+class TooSlowError(GenreError):
+    """Work that was given up as its time was over."""
+
+
 class GateError(GenreError):
     """The gate does not let a version become champion."""
 

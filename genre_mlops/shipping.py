@@ -106,11 +106,15 @@ def ship(
         summary,
         weights_sha256,
     )
+    from genre_mlops.learning.reference import FILE as REFERENCE
+    from genre_mlops.learning.reference import Listener
     from genre_mlops.learning.training import predict_tracks
+    from genre_mlops.segments import temper
 
     network = average_networks([load_network(path) for path in networks])
     validation = plan.tracks(VALIDATION, config.features)
-    found = predict_tracks(network, validation)
+    listener = Listener(len(validation), config.features, seed=config.seed)
+    found = predict_tracks(network, validation, listen=listener)
     calibration = calibrate(found, validation.labels, sure_accuracy=config.evaluation.sure_accuracy)
     info = BundleInfo(
         genres=plan.genres,
@@ -144,7 +148,11 @@ def ship(
         cpu_s=origin.cpu_s,
         weights_sha256=weights_sha256(network),
     )
-    texts = {LINEAGE: lineage.model_dump_json(indent=2) + "\n"}
+    said = temper(found, calibration.temperature)
+    texts = {
+        LINEAGE: lineage.model_dump_json(indent=2) + "\n",
+        REFERENCE: listener.reference(said, plan.genres).model_dump_json() + "\n",
+    }
     write_bundle(folder, network, info, seen=seen, texts=texts)
     metrics = {
         "validation_accuracy": accuracy(found, validation.labels),

@@ -3,14 +3,14 @@
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from genre_mlops.audio import resample_blocks, stream
+from genre_mlops.audio import Source, resample_blocks, stream
 from genre_mlops.errors import AudioError
 from genre_mlops.logmel import LogMel
+from genre_mlops.watch import Watch
 
 # Room for about half a minute at the default config is made at a time.
 _GROWTH_FRAMES = 1_536
@@ -28,20 +28,24 @@ class Spectrogram:
         Length of what was decoded, in seconds.
     truncated : bool
         Whether the end that the file declares is missing.
+    sr : int
+        Sampling rate of the recording itself, in Hz.
     """
 
     S_db: NDArray[np.floating]
     duration_s: float
     truncated: bool
+    sr: int
 
 
 def read_spectrogram(
-    source: Path | bytes,
+    source: Source,
     log_mel: LogMel,
     *,
     track_id: str | None = None,
     max_duration_s: float = math.inf,
     dtype: type[np.floating] = np.float32,
+    watch: Watch | None = None,
 ) -> Spectrogram:
     """Decode a recording, mix it, resample it and compute its log-mel, some seconds at a time.
 
@@ -49,8 +53,8 @@ def read_spectrogram(
 
     Parameters
     ----------
-    source : Path or bytes
-        A file, or the contents of one.
+    source : Path, bytes or FileIO
+        A file, the contents of one, or an open one, which is closed in the end.
     log_mel : LogMel
         Its config names the sampling rate.
     track_id : str, optional
@@ -59,6 +63,8 @@ def read_spectrogram(
         Longer recordings are refused when that much was read.
     dtype : type of floating
         What the spectrogram is held in: float32, or float16, half as large, as in feature stores.
+    watch : Watch, optional
+        Measures the stages ``"decode"`` and ``"features"``, and ends them at its deadline.
 
     Returns
     -------
@@ -69,13 +75,17 @@ def read_spectrogram(
     ------
     AudioError
         The recording cannot be read, is no audio, damaged, too long, or without samples.
+    TooSlowError
+        The deadline of the watch is over.
     """
     config = log_mel.config
+    watch = watch or Watch()
     with stream(source, track_id=track_id, max_duration_s=max_duration_s) as recording:
         blocks = resample_blocks(recording.blocks(), recording.sr, config.sr)
-        frames = log_mel.stream(_not_empty(blocks, recording.name))
+        heard = watch.timed("decode", _not_empty(blocks, recording.name))
+        frames = watch.timed("features", log_mel.stream(heard))
         S_db = _stacked(frames, config.n_mels, dtype)
-        return Spectrogram(S_db, recording.duration_s, recording.truncated)
+        return Spectrogram(S_db, recording.duration_s, recording.truncated, recording.sr)
 
 
 def _not_empty(blocks: Iterable[NDArray[np.float32]], name: str) -> Iterator[NDArray[np.float32]]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 REAL_DATA = "GENRE_TEST_DATA"
+FAKE_MICROPHONE = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
 SHARE_THE_MAIN_JOB = {
     f"tests/pipelines/test_{name}.py" for name in ("main", "parity", "registry", "ui")
 }
@@ -71,6 +72,7 @@ def browser() -> Iterator["Browser"]:
     if chromium is None:
         pytest.skip("no chromium here: apt-get install chromium")
     with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=chromium)
+        # A page that may use the microphone hears beeps.
+        opened = playwright.chromium.launch(executable_path=chromium, args=FAKE_MICROPHONE)
         yield opened
         opened.close()

@@ -15,6 +15,7 @@ from genre_mlops.config.sections import (
     EvaluationConfig,
     FeatureConfig,
     GateConfig,
+    MonitorConfig,
     NetworkConfig,
     QualityConfig,
     RegistryConfig,
@@ -37,6 +38,7 @@ __all__ = [
     "EvaluationConfig",
     "FeatureConfig",
     "GateConfig",
+    "MonitorConfig",
     "NetworkConfig",
     "QualityConfig",
     "Range",
@@ -66,6 +68,7 @@ class Config(Section):
     baseline: BaselineConfig = BaselineConfig()
     gate: GateConfig = GateConfig()
     registry: RegistryConfig = RegistryConfig()
+    monitor: MonitorConfig = MonitorConfig()
 
     @model_validator(mode="after")
     def _can_be_searched(self) -> Self:

@@ -308,3 +308,14 @@ class RegistryConfig(Section):
     """Where the best trial goes."""
 
     model: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")] = "genre-classifier"
+
+
+class MonitorConfig(Section):
+    """When requests are no longer like the tracks that their model was judged by."""
+
+    alpha: Annotated[float, Field(ge=0.001, le=0.2)] = 0.01
+    """Of all tests of a report together: how often requests that are alike may alarm."""
+    psi: Annotated[float, Field(ge=0.01, le=10)] = 0.1
+    """Population stability index up to which no shift counts, however many requests show it."""
+    min_requests: Annotated[int, Field(ge=20, le=1_000_000)] = 50
+    """Of fewer nothing is said."""

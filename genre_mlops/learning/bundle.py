@@ -15,6 +15,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
+from genre_mlops.audio import Source
 from genre_mlops.config import FeatureConfig, Section
 from genre_mlops.domain import Clip
 from genre_mlops.errors import GenreError
@@ -22,6 +23,7 @@ from genre_mlops.files import replacing
 from genre_mlops.logmel import LogMel
 from genre_mlops.segments import cut_segments, pool_segments, segment_starts
 from genre_mlops.spectrograms import Spectrogram, read_spectrogram
+from genre_mlops.watch import Watch
 
 INFO = "bundle.json"
 KERAS = "network.keras"
@@ -48,6 +50,11 @@ class BundleInfo(Section):
     provenance: dict[str, str | int | float | bool]
     sha256: dict[str, str] = Field(default_factory=dict)
 
+    @property
+    def segment_s(self) -> float:
+        """Length of what the network sees at once, in seconds."""
+        return self.segment_frames * self.features.hop_length / self.features.sr
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
@@ -67,6 +74,10 @@ class Prediction:
         Length of the clip in seconds.
     truncated : bool
         Whether the end that the file declares is missing.
+    sr : int
+        Sampling rate of the recording itself, in Hz.
+    S_db : ndarray [shape=(n_frames, n_mels), dtype=float32]
+        What was heard of it: its log-mel in dB.
     """
 
     probabilities: dict[str, float]
@@ -75,6 +86,8 @@ class Prediction:
     segment_starts_s: NDArray[np.float64]
     duration_s: float
     truncated: bool
+    sr: int
+    S_db: NDArray[np.floating]
 
     @property
     def genre(self) -> str:
@@ -122,15 +135,25 @@ class Bundle:
         )
         self._input = self._network.get_inputs()[0].name
 
-    def predict(self, source: Clip | Path | bytes, *, max_duration_s: float = np.inf) -> Prediction:
+    def predict(
+        self,
+        source: Clip | Source,
+        *,
+        max_duration_s: float = np.inf,
+        watch: Watch | None = None,
+    ) -> Prediction:
         """Say which genres a recording has.
 
         Parameters
         ----------
-        source : Clip, Path or bytes
-            A clip at the bundle's sampling rate, an audio file, or the contents of one.
+        source : Clip, Path, bytes or FileIO
+            A clip at the bundle's sampling rate, an audio file, the contents of one, or an open
+            one, which is closed in the end.
         max_duration_s : float
             Longer files are refused.
+        watch : Watch, optional
+            Measures the stages ``"decode"``, ``"features"`` and ``"network"``, and ends them at its
+            deadline.
 
         Returns
         -------
@@ -141,13 +164,19 @@ class Bundle:
         ------
         AudioError
             The recording cannot be used.
+        TooSlowError
+            The deadline of the watch is over.
         """
+        watch = watch or Watch()
         if isinstance(source, Clip):
-            heard = Spectrogram(self.log_mel(source), source.duration_s, truncated=False)
+            S_db = self.log_mel(source)
+            heard = Spectrogram(S_db, source.duration_s, truncated=False, sr=source.sr)
         else:
-            heard = read_spectrogram(source, self.log_mel, max_duration_s=max_duration_s)
+            heard = read_spectrogram(
+                source, self.log_mel, max_duration_s=max_duration_s, watch=watch
+            )
         features, S_db = self.info.features, heard.S_db
-        segments = self.predict_segments(cut_segments(S_db, self.info.segment_frames))
+        segments = self.predict_segments(cut_segments(S_db, self.info.segment_frames), watch)
         pooled = pool_segments(segments, self.info.temperature)
         order = np.argsort(-pooled, kind="stable")
         starts = segment_starts(len(S_db), self.info.segment_frames)
@@ -158,26 +187,32 @@ class Bundle:
             starts * features.hop_length / features.sr,
             heard.duration_s,
             heard.truncated,
+            heard.sr,
+            S_db,
         )
 
-    def predict_segments(self, segments: NDArray[np.float32]) -> NDArray[np.float32]:
+    def predict_segments(
+        self, segments: NDArray[np.float32], watch: Watch | None = None
+    ) -> NDArray[np.float32]:
         """Run the ONNX network.
 
         Parameters
         ----------
         segments : ndarray [shape=(n_segments, segment_frames, n_mels), dtype=float32]
             Log-mel in dB.
+        watch : Watch, optional
+            Measures the stage ``"network"``, and ends it at its deadline.
 
         Returns
         -------
         ndarray [shape=(n_segments, n_genres), dtype=float32, range=[0, 1]]
             Rows sum to 1.
         """
-        batches = [
+        batches = (
             self._network.run(None, {self._input: segments[i : i + BATCH_SEGMENTS]})[0]
             for i in range(0, len(segments), BATCH_SEGMENTS)
-        ]
-        return np.concatenate(batches)
+        )
+        return np.concatenate([*(watch or Watch()).timed("network", batches)])
 
 
 def read_info(folder: Path) -> BundleInfo:

@@ -27,6 +27,8 @@ _EVALUATION_BATCH = 32
 Report = Callable[[int, float], None]
 """Told (epoch from 1, validation loss); raises to end the training early, EnoughError to end it
 with what it has."""
+Listen = Callable[[int, NDArray[np.floating]], None]
+"""Given each track that is predicted: its place from 0, and its spectrogram."""
 
 
 class EnoughError(Exception):
@@ -160,7 +162,9 @@ def train(
     return learner.averaged, _result(state.lines)
 
 
-def predict_tracks(network: keras.Model, tracks: TrackSet) -> NDArray[np.float64]:
+def predict_tracks(
+    network: keras.Model, tracks: TrackSet, *, listen: Listen | None = None
+) -> NDArray[np.float64]:
     """Judge whole tracks, as a bundle does before it is calibrated.
 
     Parameters
@@ -169,6 +173,8 @@ def predict_tracks(network: keras.Model, tracks: TrackSet) -> NDArray[np.float64
         From `train`.
     tracks : TrackSet
         The tracks; the labels are not looked at.
+    listen : callable, optional
+        Given each track as it is read.
 
     Returns
     -------
@@ -187,7 +193,9 @@ def predict_tracks(network: keras.Model, tracks: TrackSet) -> NDArray[np.float64
         waiting.clear()
         lengths.clear()
 
-    for S_db in tracks.spectrograms:
+    for track, S_db in enumerate(tracks.spectrograms):
+        if listen:
+            listen(track, S_db)
         waiting.append(cut_segments(S_db, segment_frames))
         lengths.append(len(waiting[-1]))
         if sum(lengths) >= 4 * _EVALUATION_BATCH:

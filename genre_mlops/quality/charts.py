@@ -123,7 +123,7 @@ def histogram(
         _column(edges[i], edges[i + 1], (int(n_used[i]), int(n_unused[i])), most, (low, high), unit)
         for i in np.flatnonzero(n_used + n_unused)
     ]
-    marks = _ticks(low, high)
+    marks = ticks(low, high)
     lines = [_limit(value, text, (low, high)) for value, text in limits if low <= value <= high]
     return Histogram(title, unit, summary, most, columns, marks, lines)
 
@@ -171,25 +171,27 @@ def _column(
     text = f"{number(start)} to {number(end)} {unit}: {n_used:,} used"
     if n_unused:
         text += f", {n_unused:,} not used"
-    left, right = _place(start, span), _place(end, span)
+    left, right = place(start, span), place(end, span)
     width = max(right - left - 0.6, 0.8)
     return Column(left, round(width, 1), round(used, 1), round(unused, 1), text)
 
 
-def _ticks(low: float, high: float) -> list[Mark]:
+def ticks(low: float, high: float) -> list[Mark]:
+    """Return labels of round values along an axis."""
     step = round_step((high - low) / N_TICKS)
     first, last = np.ceil(low / step - 1e-9), np.floor(high / step + 1e-9)
     return [
-        Mark(_place(value, (low, high)), number(float(value)))
+        Mark(place(value, (low, high)), number(float(value)))
         for value in np.arange(first, last + 1) * step
     ]
 
 
 def _limit(value: float, text: str, span: tuple[float, float]) -> Limit:
-    x = _place(value, span)
+    x = place(value, span)
     return Limit(x, text, "start" if x < (LEFT + RIGHT) / 2 else "end")
 
 
-def _place(value: float, span: tuple[float, float]) -> float:
+def place(value: float, span: tuple[float, float]) -> float:
+    """Return how far to the right a value is drawn, on an axis that covers a span."""
     low, high = span
     return round(LEFT + (RIGHT - LEFT) * (value - low) / (high - low), 1)

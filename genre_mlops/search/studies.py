@@ -41,7 +41,7 @@ NOTE_EVERY_S = 10.0
 """How often a job notes that it is at a study."""
 _LATELY_S = 60.0
 # Settings that do not decide what a trial finds.
-_APART = {"data", "quality", "split", "evaluation", "baseline", "gate", "registry"}
+_APART = {"data", "quality", "split", "evaluation", "baseline", "gate", "registry", "monitor"}
 _APART_OF_SEARCH = ("trials", "minutes", "workers", "space")
 
 

@@ -36,13 +36,21 @@ from genre_mlops.learning.bundle import (
 logger = logging.getLogger(__name__)
 
 NAME = "genre_classifier"
+CARD = "card.md"
 BENTOFILE = "bentofile.yaml"
 _DIGEST_CHARS = 12
 # What a model is made of: one of another form is another model. 2: its seal is among its labels.
 _FORM = 2
 
 
-def package(bundle_folder: Path, *, version: int, labels: Mapping[str, str], project: Path) -> str:
+def package(
+    bundle_folder: Path,
+    *,
+    version: int,
+    labels: Mapping[str, str],
+    project: Path,
+    card: str | None = None,
+) -> str:
     """Make the BentoML model and the bento of a bundle, and make both `latest`.
 
     The same bundle, version, service code and lock give the same bento: it is made once, and keeps
@@ -59,6 +67,8 @@ def package(bundle_folder: Path, *, version: int, labels: Mapping[str, str], pro
         What to note on the model and the bento, for example ``{"git_commit": "0a1b2c3"}``.
     project : Path
         Holds `bentofile.yaml` and the files it names.
+    card : str, optional
+        The model card, in Markdown; the service shows it.
 
     Returns
     -------
@@ -71,7 +81,7 @@ def package(bundle_folder: Path, *, version: int, labels: Mapping[str, str], pro
         The bundle is not whole, `bentofile.yaml` names files that are not there, or BentoML fails.
     """
     bundle_folder, project = bundle_folder.absolute(), project.absolute()
-    model_tag = f"v{version}-{_model_digest(Bundle(bundle_folder, threads=1).info)}"
+    model_tag = f"v{version}-{_model_digest(Bundle(bundle_folder, threads=1).info, card)}"
     bento_tag = f"v{version}-{_bento_digest(model_tag, project)}"
     job = {
         "bundle": str(bundle_folder),
@@ -79,6 +89,7 @@ def package(bundle_folder: Path, *, version: int, labels: Mapping[str, str], pro
         "model_tag": model_tag,
         "bento_tag": bento_tag,
         "labels": {**labels, "registry_version": str(version)},
+        "card": card,
     }
     home = _home()
     model = home / "models" / NAME / model_tag
@@ -124,10 +135,10 @@ def _home() -> Path:
     return Path(os.path.expandvars(home)).expanduser().absolute()
 
 
-def _model_digest(info: BundleInfo) -> str:
+def _model_digest(info: BundleInfo, card: str | None = None) -> str:
     said = info.model_dump(mode="json", exclude={"sha256"})
     files = {name: info.sha256[name] for name in (ONNX, FILTERS)}
-    return _digest([json.dumps([_FORM, said, files], sort_keys=True).encode()])
+    return _digest([json.dumps([_FORM, said, files, card], sort_keys=True).encode()])
 
 
 def _bento_digest(model_tag: str, project: Path) -> str:
@@ -227,6 +238,8 @@ def _make(job: Mapping[str, Any]) -> None:
         with bentoml.models.create(f"{NAME}:{job['model_tag']}", labels=labels) as model:
             for name in (ONNX, FILTERS, INFO):
                 shutil.copyfile(served / name, Path(model.path) / name)
+            if job["card"]:
+                (Path(model.path) / CARD).write_text(job["card"], encoding="utf-8")
     # The model is the only one of this home: `latest` in bentofile.yaml can mean no other.
     bentoml.bentos.build_bentofile(
         str(Path(job["project"]) / BENTOFILE),

@@ -8,22 +8,27 @@ imported where they are used, for 0.9 s of start-up and 57 MB.
 from __future__ import annotations
 
 import io
+import logging
 import os
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Self
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import bentoml
 from bentoml._internal.utils.analytics import usage_stats
-from bentoml.exceptions import InvalidArgument, UnprocessableEntity
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError
-from starlette.datastructures import UploadFile
-from starlette.exceptions import HTTPException
+from bentoml.exceptions import BentoMLException, UnprocessableEntity
 
-from genre_mlops.errors import AudioError
+from genre_mlops.errors import AudioError, TooSlowError
+from genre_mlops.serving import metrics
+from genre_mlops.serving.about import Served, site
+from genre_mlops.serving.answers import About, Answer, Batch, BatchItem, Problem, answer_of
+from genre_mlops.serving.guard import ASKED, Guard, log_requests
+from genre_mlops.serving.limits import limits
+from genre_mlops.serving.problems import problem
+from genre_mlops.serving.request_lines import RequestLog
+from genre_mlops.serving.uploads import BatchUpload, Upload
+from genre_mlops.watch import Watch
 
 if TYPE_CHECKING:
-    from starlette.requests import Request
-
     from genre_mlops.learning.bundle import Prediction
 
 # BentoML reports its use to its makers unless told otherwise. Its command line has asked for this
@@ -35,170 +40,132 @@ usage_stats.do_not_track.cache_clear()
 # it was built, and BentoML resolves the alias to that version when the bento is served: a tag such
 # as genre_classifier:latest would be looked up in the store anew.
 MODEL_ALIAS = "champion"
-# Its spectrogram takes 13 MB, beside the upload itself: 106 MB as 16-bit stereo.
-MAX_DURATION_S = 600.0
-# Requests worked on at once, each on one thread of its own.
-THREADS = 2
-# Requests worked on or waiting; more are answered 429. The longest take about 2 s each.
-MAX_CONCURRENCY = 16
-TIMEOUT_S = 60
-
-TopK = Annotated[int, Field(ge=1)] | None
-_TOP_K: TypeAdapter[TopK] = TypeAdapter(TopK)
+LIMITS = limits()
+_FAILURES = frozenset({HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE})
+# What is larger stays on disk while it is decoded.
+_SMALL_BYTES = 1 << 24
 
 
-class GenreProbability(BaseModel):
-    """How probable one genre is."""
-
-    genre: str
-    probability: Annotated[float, Field(ge=0, le=1)]
-
-
-class ModelName(BaseModel):
-    """Which model answers: its BentoML name and tag, and its version in the registry."""
-
-    name: str
-    version: int
-    tag: str
-
-
-class Answer(BaseModel):
-    """What the model says of a recording."""
-
-    genre: str = Field(description="the most probable genre")
-    sure: bool = Field(
-        description="whether it is probable enough to be believed; if not, the recording may be of "
-        "none of the genres"
-    )
-    probabilities: list[GenreProbability] = Field(description="most probable first")
-    duration_s: float = Field(description="length of the recording in seconds")
-    model: ModelName
-    synthetic: bool = Field(description="trained on generated demo music, not on recordings")
-    warnings: list[str] = Field(description="why the answer may be worth less than it seems")
-
-
-class About(BaseModel):
-    """What the model is."""
-
-    model: ModelName
-    genres: list[str]
-    synthetic: bool
-    segment_s: float = Field(description="length of what the network sees at once, in seconds")
-    max_duration_s: float = Field(description="longer recordings are refused")
-    provenance: dict[str, str | int | float | bool]
-
-
-class Upload(bentoml.IODescriptor):  # type: ignore[misc]
-    """The form of a request: a file `audio` and, if fewer genres will do, `top_k`.
-
-    Read here and not by BentoML, which answers 500 to a malformed form, fetches a text that is an
-    URL, and copies the file to disk under a name the client chose.
-    """
-
-    audio: Path
-    top_k: TopK = None
-
-    @classmethod
-    async def from_http_request(cls, request: Request, serde: Any) -> Self:
-        """Read the form.
-
-        Raises
-        ------
-        InvalidArgument
-            It is malformed, `audio` is no file, or `top_k` no positive integer.
-        """
-        del serde
-        try:
-            form = await request.form()
-        except HTTPException as error:
-            raise InvalidArgument(f"malformed form: {error.detail}") from error
-        audio = form.get("audio")
-        if not isinstance(audio, UploadFile):
-            raise InvalidArgument("expected multipart/form-data with a file in the field audio")
-        try:
-            top_k = _TOP_K.validate_json(str(form.get("top_k", "null")))
-        except ValidationError as error:
-            raise InvalidArgument("top_k: expected an integer of at least 1") from error
-        # Read when its turn comes: what waits in the queue stays out of memory.
-        upload: Self = cls.model_construct(audio=audio.file, top_k=top_k)
-        return upload
-
-
+@bentoml.asgi_app(site, path="/", name="site")
 @bentoml.service(
     name="genre_classifier",
     workers=1,
-    threads=THREADS,
-    traffic={"timeout": TIMEOUT_S, "max_concurrency": MAX_CONCURRENCY},
+    threads=LIMITS.threads,
+    # The guard has the limits: BentoML's would neither stop the work nor say problems in words.
+    traffic={"timeout": LIMITS.timeout_s + 60},
+    logging={"access": {"enabled": False}},
 )
 class GenreClassifier:
     """Says which genres a recording has."""
 
     def __init__(self) -> None:
-        from genre_mlops.learning.bundle import Bundle
-
-        model = bentoml.models.get(MODEL_ALIAS)
-        labels = model.info.labels
-        self._model = ModelName(
-            name=model.tag.name,
-            version=int(labels["registry_version"]),
-            tag=str(model.tag),
-        )
-        self._bundle = Bundle(Path(model.path), threads=1, seal=labels["bundle_sha256"])
-        features = self._bundle.info.features
-        self._segment_s = self._bundle.info.segment_frames * features.hop_length / features.sr
+        self._served = Served.of(bentoml.models.get(MODEL_ALIAS))
+        self._request_log = RequestLog(LIMITS.request_log)
         # The first prediction pays for what libraries load when they are first used.
-        self._answer(_silence(sr=2 * features.sr))
+        self._served.bundle.predict(_silence(sr=2 * self._served.info.features.sr))
 
     @bentoml.api(input_spec=Upload)  # type: ignore[untyped-decorator]
-    def predict(self, audio: BinaryIO, top_k: int | None = None) -> Answer:
+    def predict(self, audio: BinaryIO, top_k: int | None = None, timeline: bool = False) -> Answer:
         """Say which genres a recording has: wav, flac, mp3, ogg, au or aiff."""
         try:
-            answer = self._answer(audio.read())
+            return self._answer(audio, top_k=top_k, timeline=timeline)
         except AudioError as error:
             raise UnprocessableEntity(f"audio {error.reason}") from None
-        return answer.model_copy(update={"probabilities": answer.probabilities[:top_k]})
+        except TooSlowError:
+            raise _late() from None
 
-    @bentoml.api(route="/model")  # type: ignore[untyped-decorator]
+    @bentoml.api(route="/predict_batch", input_spec=BatchUpload)  # type: ignore[untyped-decorator]
+    def predict_batch(
+        self, audio: list[BinaryIO], top_k: int | None = None, timeline: bool = False
+    ) -> dict[str, Any]:
+        """Say which genres several recordings have; one that cannot be used stops no other."""
+        items = [self._item(one, top_k=top_k, timeline=timeline) for one in audio]
+        # Not as a `Batch`: BentoML's client takes what is nothing for what its type says.
+        return Batch(items=items).model_dump()
+
     def about(self) -> About:
-        """Say which model answers and where it comes from."""
-        info = self._bundle.info
-        return About(
-            model=self._model,
-            genres=list(info.genres),
-            synthetic=info.synthetic,
-            segment_s=self._segment_s,
-            max_duration_s=MAX_DURATION_S,
-            provenance=info.provenance,
-        )
+        """Say which model answers, where it comes from, and what is allowed."""
+        return self._served.about(LIMITS)
 
-    def _answer(self, audio: bytes) -> Answer:
-        prediction = self._bundle.predict(audio, max_duration_s=MAX_DURATION_S)
-        return Answer(
-            genre=prediction.genre,
-            sure=prediction.sure,
-            probabilities=[
-                GenreProbability(genre=genre, probability=probability)
-                for genre, probability in prediction.probabilities.items()
-            ],
-            duration_s=prediction.duration_s,
-            model=self._model,
-            synthetic=self._bundle.info.synthetic,
-            warnings=self._warnings(prediction),
-        )
+    def _item(self, audio: BinaryIO, *, top_k: int | None, timeline: bool) -> BatchItem:
+        try:
+            answer = self._answer(audio, top_k=top_k, timeline=timeline)
+        except AudioError as error:
+            asked = ASKED.get()
+            said = problem(
+                HTTPStatus.UNPROCESSABLE_ENTITY,
+                f"audio {error.reason}",
+                asked.request_id if asked else "",
+            )
+            return BatchItem(answer=None, problem=Problem(**said))
+        except TooSlowError:
+            raise _late() from None
+        return BatchItem(answer=answer, problem=None)
 
-    def _warnings(self, prediction: Prediction) -> list[str]:
-        warnings = []
-        if prediction.truncated:
-            warnings.append("the file is cut short: its end is missing")
-        if prediction.duration_s < self._segment_s:
-            warnings.append(
-                f"shorter than the {self._segment_s:.1f} s the network listens to at once: repeated"
-            )
-        if not prediction.sure:
-            warnings.append(
-                f"not sure: {prediction.genre} is the best guess, but it may be none of the genres"
-            )
-        return warnings
+    def _answer(self, audio: BinaryIO, *, top_k: int | None, timeline: bool) -> Answer:
+        # Once: another may take its place meanwhile.
+        served, asked = self._served, ASKED.get()
+        watch = Watch(asked.deadline_s) if asked else Watch()
+        prediction = served.bundle.predict(
+            _contents(audio), max_duration_s=LIMITS.max_duration_s, watch=watch
+        )
+        _count(prediction, watch)
+        answer = answer_of(prediction, served.info, served.model, top_k=top_k, timeline=timeline)
+        self._request_log.keep(
+            prediction,
+            served,
+            request_id=asked.request_id if asked else "",
+            n_warnings=len(answer.warnings),
+        )
+        if asked:
+            asked.notes |= _notes(answer, watch)
+        return answer
+
+
+GenreClassifier.add_asgi_middleware(Guard, limits=LIMITS)  # type: ignore[attr-defined]
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Whether a failure is the service's: what a client did wrong is a line of the guard."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not (isinstance(error, BentoMLException) and error.error_code not in _FAILURES)
+
+
+log_requests()
+# BentoML logs both with the stack.
+logging.getLogger("bentoml._internal.server.http_app").addFilter(_is_ours)
+
+
+def _contents(audio: BinaryIO) -> bytes | io.FileIO:
+    """Return an upload to be decoded: what is large is not brought into memory."""
+    size = audio.seek(0, os.SEEK_END)
+    audio.seek(0)
+    if size <= _SMALL_BYTES:
+        return audio.read()
+    # Of its own, to be closed when it is read; BentoML closes the upload's.
+    return io.FileIO(os.dup(audio.fileno()))
+
+
+def _count(prediction: Prediction, watch: Watch) -> None:
+    for stage, took_s in watch.took_s.items():
+        metrics.STAGE_S.labels(stage).observe(took_s)
+    metrics.PREDICTIONS.labels(prediction.genre, str(prediction.sure).lower()).inc()
+    metrics.CONFIDENCE.observe(prediction.probabilities[prediction.genre])
+
+
+def _notes(answer: Answer, watch: Watch) -> dict[str, object]:
+    stages = {f"{stage}_ms": round(1e3 * took_s, 1) for stage, took_s in watch.took_s.items()}
+    return {
+        "version": answer.model.version,
+        "genre": answer.genre,
+        "sure": answer.sure,
+        "duration_s": round(answer.duration_s, 2),
+        **stages,
+    }
+
+
+def _late() -> BentoMLException:
+    return BentoMLException("late", error_code=HTTPStatus.GATEWAY_TIMEOUT)
 
 
 def _silence(*, sr: int) -> bytes:

@@ -130,11 +130,28 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
         patch.setenv("BENTOML_DO_NOT_TRACK", "True")
         tags = {
             version: package(
-                bundle, version=version, labels={"git_commit": "0a1b2c3"}, project=project
+                bundle,
+                version=version,
+                labels={"git_commit": "0a1b2c3"},
+                project=project,
+                card=f"# tunes {version}" if version == 1 else None,
             )
             for version, bundle in bundles.items()
         }
         yield Store(project, folder / "home", bundles, tags)
+
+
+@pytest.fixture(scope="session")
+def app(store: Store) -> object:
+    """The service of version 1 in this process, without its guard.
+
+    BentoML registers an app's metrics once a process: all tests share one.
+    """
+    import bentoml
+
+    service = bentoml.load(store.tags[1])
+    service.middlewares.clear()
+    return service.to_asgi()
 
 
 @pytest.fixture

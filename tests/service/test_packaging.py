@@ -58,7 +58,10 @@ def test_a_bento_records_its_model_and_labels(store):
 
 def test_the_model_is_a_sealed_bundle_without_what_serving_does_not_need(store):
     folder = next((store.home / "models" / "genre_classifier").glob("v1-*"))
-    assert {path.name for path in folder.iterdir()} == {INFO, ONNX, FILTERS, "model.yaml"}
+    assert {path.name for path in folder.iterdir()} == {
+        *(INFO, ONNX, FILTERS),
+        *("card.md", "model.yaml"),
+    }
     assert set(Bundle(folder).info.sha256) == {ONNX, FILTERS}
     labels = yaml.safe_load((folder / "model.yaml").read_text())["labels"]
     assert labels["bundle_sha256"] == seal_of(folder)
@@ -74,7 +77,7 @@ def test_packaging_again_builds_nothing_and_is_silent(
 
 
 def test_packaging_an_earlier_version_again_makes_it_latest(store):
-    package(store.bundles[1], version=1, labels={}, project=store.project)
+    package(store.bundles[1], version=1, labels={}, project=store.project, card="# tunes 1")
     assert f"genre_classifier:{latest(store.home, 'bentos')}" == store.tags[1]
     assert latest(store.home, "models").startswith("v1-")
     package(store.bundles[2], version=2, labels={}, project=store.project)

@@ -2,90 +2,24 @@
 
 import json
 import os
-import signal
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import bentoml
 import httpx
 import pytest
 
+from genre_mlops.drift import Answered, describe
 from genre_mlops.learning.bundle import Bundle
+from tests.served import Server, serve
 
 pytestmark = pytest.mark.slow
 
 Recording = Callable[..., Path]
-START_UP_S = 60.0
-# What a clip may take to be answered.
-ANSWER_S = 1.0
 HEAVY = ("tensorflow", "keras", "librosa", "numba", "mlflow", "pandas", "sklearn", "onnx")
-
-
-@dataclass(frozen=True)
-class Server:
-    """A running `bentoml serve`."""
-
-    url: str
-    log: Path
-
-    def predict(self, path: Path) -> dict[str, object]:
-        """Return the answer to a recording."""
-        with path.open("rb") as file:
-            answer = httpx.post(f"{self.url}/predict", files={"audio": file}, timeout=30)
-        return answer.raise_for_status().json()
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
-@contextmanager
-def serve(tag: str, *, home: Path, folder: Path) -> Iterator[Server]:
-    url = f"http://127.0.0.1:{(port := free_port())}"
-    log = folder / "server.log"
-    environment = {**os.environ, "BENTOML_HOME": str(home), "__BENTOML_DEBUG_USAGE": "True"}
-    environment.pop("BENTOML_DO_NOT_TRACK", None)
-    command = [sys.executable, "-m", "bentoml", "serve", tag, "--host", "127.0.0.1"]
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [*command, "--port", str(port)],
-            cwd=folder,
-            env=environment,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    try:
-        wait_until_ready(url, process, log)
-        yield Server(url, log)
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        try:
-            process.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-
-
-def wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + START_UP_S
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            pytest.fail(f"the server ended: {log.read_text()}")
-        try:
-            if httpx.get(f"{url}/readyz", timeout=1).is_success:
-                return
-        except httpx.HTTPError:
-            time.sleep(0.1)
-    pytest.fail(f"not ready after {START_UP_S:g} s: {log.read_text()}")
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +57,10 @@ def test_the_client_of_bentoml_can_ask(server, recording: Recording):
     with bentoml.SyncHTTPClient(server.url) as client:
         assert len(client.predict(audio=recording())["probabilities"]) == 3
         assert len(client.predict(audio=recording(), top_k=2)["probabilities"]) == 2
+        answer = client.predict(audio=recording(), timeline=True)
+        assert answer["timeline"][0]["start_s"] == 0
+        batch = client.predict_batch(audio=[recording("a.wav"), recording("b.flac")], top_k=1)
+        assert [len(item["answer"]["probabilities"]) for item in batch["items"]] == [1, 1]
 
 
 def test_nothing_is_reported_to_anyone(server, recording: Recording):
@@ -137,7 +75,75 @@ def test_bad_audio_is_told_so_without_a_path(server, tmp_path: Path):
     bad.write_text("no audio")
     with pytest.raises(httpx.HTTPStatusError, match="422") as caught:
         server.predict(bad)
-    assert "/" not in caught.value.response.json()[0]["error"]
+    said = caught.value.response.json()
+    assert said["detail"].startswith("audio cannot be decoded")
+    assert "/" not in said["detail"]
+
+
+def test_answers_are_kept_for_the_monitor_counted_and_logged(
+    store, recording: Recording, tmp_path: Path
+):
+    kept = tmp_path / "requests.jsonl"
+    env = {"GENRE_REQUEST_LOG": str(kept), "GENRE_API_KEYS": "key-1,key-2"}
+    path = recording(duration_s=4.0)
+    with serve(store.tags[2], home=store.home, folder=tmp_path, env=env) as server:
+        ask = {"url": f"{server.url}/predict", "files": {"audio": path.read_bytes()}}
+        assert httpx.post(**ask).status_code == 401
+        reply = httpx.post(**ask, headers={"x-api-key": "key-2", "x-request-id": "mine"})
+        kept.rename(tmp_path / "rotated.jsonl")
+        again = httpx.post(**ask, headers={"authorization": "Bearer key-1"})
+        bad = {"files": {"audio": b"text"}, "headers": {"x-api-key": "key-1"}}
+        assert httpx.post(ask["url"], **bad).status_code == 422
+        told = httpx.get(f"{server.url}/metrics").text
+    assert reply.json() == again.json()
+    bundle = Bundle(store.bundles[2])
+    expected = bundle.predict(path)
+    for file, request_id in (("rotated.jsonl", "mine"), ("requests.jsonl", None)):
+        (line,) = (tmp_path / file).read_bytes().splitlines()
+        answered = Answered.from_line(line)
+        assert answered.input == describe(expected.S_db, bundle.info.features)
+        assert (answered.version, answered.genre) == (2, expected.genre)
+        assert answered.confidence == pytest.approx(expected.probabilities[expected.genre])
+        assert request_id in {answered.request_id, None}
+        assert path.name.encode() not in line
+    for metric in (
+        'genre_requests_total{path="/predict",status="200"} 2.0',
+        'genre_rejected_total{reason="audio"} 1.0',
+        'genre_rejected_total{reason="key"} 1.0',
+        'genre_stage_seconds_count{stage="network"} 2.0',
+        f'genre_predictions_total{{genre="{expected.genre}",sure="true"}} 2.0',
+        "genre_confidence_count 2.0",
+        'version="2"} 1.0',
+        "genre_in_flight 0.0",
+    ):
+        assert metric in told
+    log = server.log.read_text()
+    assert '"request_id": "mine", "method": "POST", "path": "/predict", "status": 200' in log
+    assert '"status": 401' in log
+    # Neither keys nor stacks of what clients did wrong.
+    assert "key-2" not in log
+    assert "Traceback" not in log
+
+
+def test_a_request_log_that_cannot_be_written_is_said(store, tmp_path: Path):
+    env = {"GENRE_REQUEST_LOG": str(tmp_path / "no" / "folder")}
+    with (
+        pytest.raises(pytest.fail.Exception, match=r"GENRE_REQUEST_LOG: .* cannot be written"),
+        serve(store.tags[2], home=store.home, folder=tmp_path, env=env),
+    ):
+        pass
+
+
+def test_sigterm_lets_what_is_at_work_end(store, recording: Recording, tmp_path: Path):
+    path = recording(duration_s=300.0)
+    with ThreadPoolExecutor(4) as pool:
+        with serve(store.tags[2], home=store.home, folder=tmp_path) as server:
+            asked = [pool.submit(server.predict, path) for _ in range(4)]
+            while "genre_in_flight 4.0" not in httpx.get(f"{server.url}/metrics").text:
+                if all(one.done() for one in asked):
+                    break
+        answers = [one.result() for one in asked]
+    assert [answer["duration_s"] for answer in answers] == pytest.approx([300.0] * 4)
 
 
 def test_a_prediction_imports_nothing_heavy_and_only_what_is_in_the_bento(
@@ -171,12 +177,9 @@ def clips() -> list[Path]:
 
 @pytest.mark.skipif(not clips(), reason="GENRE_TEST_DATA names no folder with cc/*.mp3")
 @pytest.mark.parametrize("path", clips(), ids=lambda path: path.stem)
-def test_a_real_clip_is_answered_within_a_second(server, store, path: Path):
-    start = time.perf_counter()
+def test_a_real_clip_is_answered(server, store, path: Path):
     answer = server.predict(path)
-    elapsed_s = time.perf_counter() - start
     expected = Bundle(store.bundles[2]).predict(path)
     got = {item["genre"]: item["probability"] for item in answer["probabilities"]}
     assert got == pytest.approx(expected.probabilities, abs=1e-6)
     assert answer["warnings"] == []
-    assert elapsed_s < ANSWER_S

@@ -1,5 +1,6 @@
 """The service in this process: what it answers to recordings, and to what is none."""
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,17 +11,17 @@ import soundfile
 from starlette.testclient import TestClient
 
 from genre_mlops.errors import GenreError
-from genre_mlops.learning.bundle import INFO, ONNX, Bundle
-from genre_mlops.serving import service as module
+from genre_mlops.learning.bundle import FILTERS, INFO, ONNX, Bundle
+from genre_mlops.serving.guard import Guard
+from genre_mlops.serving.limits import Limits
 from tests.service.conftest import noise, write_audio
 
 Recording = Callable[..., Path]
 
 
 @pytest.fixture(scope="module")
-def client(store) -> Iterator[TestClient]:
-    service = bentoml.load(store.tags[1])
-    with TestClient(service.to_asgi()) as client:
+def client(app) -> Iterator[TestClient]:
+    with TestClient(Guard(app, Limits())) as client:
         yield client
 
 
@@ -104,11 +105,15 @@ def test_says_when_it_is_not_sure(client, bundle, tmp_path: Path):
 
 
 def test_model_says_what_it_is(client):
-    about = client.post("/model").json()
+    about = client.get("/model").json()
     assert about["genres"] == ["blues", "disco", "metal"]
     assert about["model"]["version"] == 1
     assert about["provenance"] == {"run_id": "run-1"}
     assert about["segment_s"] == pytest.approx(40 * 256 / 8_000)
+    assert about["limits"]["max_duration_s"] == 600
+    assert about["card"] == "# tunes 1"
+    assert about["features"]["sr"] == 8_000
+    assert about["sha256"].keys() == {ONNX, FILTERS}
     assert about["synthetic"] is True
 
 
@@ -138,7 +143,7 @@ def unusable(folder: Path, kind: str) -> bytes:
     not_finite = folder / "nan.wav"
     soundfile.write(not_finite, np.full(8_000, np.nan), 8_000, subtype="FLOAT")
     too_long = folder / "long.flac"
-    soundfile.write(too_long, np.zeros(round((module.MAX_DURATION_S + 1) * 4_000)), 4_000)
+    soundfile.write(too_long, np.zeros(601 * 4_000), 4_000)
     return {
         "empty": b"",
         "text": b"this is a text, whatever its name says",
@@ -166,9 +171,12 @@ def test_unusable_audio_is_422_with_the_reason(client, tmp_path: Path, kind: str
     content = unusable(tmp_path, kind)
     answer = client.post("/predict", files={"audio": ("clip.wav", content)})
     assert answer.status_code == 422
-    (body,) = answer.json()
-    assert reason in body["error"]
-    assert "/" not in body["error"]
+    assert answer.headers["content-type"] == "application/problem+json"
+    said = answer.json()
+    assert (said["title"], said["status"]) == ("Unprocessable Entity", 422)
+    assert reason in said["detail"]
+    assert "/" not in said["detail"]
+    assert said["instance"] == f"urn:request:{answer.headers['x-request-id']}"
 
 
 FILE = {"audio": ("clip.wav", b"RIFF")}
@@ -190,17 +198,78 @@ MULTIPART = {"content-type": "multipart/form-data; boundary=x"}
         ({"files": FILE, "data": {"top_k": "-1"}}, "top_k: expected an integer"),
         ({"files": FILE, "data": {"top_k": "two"}}, "top_k: expected an integer"),
         ({"files": FILE, "data": {"top_k": ""}}, "top_k: expected an integer"),
+        ({"files": FILE, "data": {"timeline": "perhaps"}}, "timeline: expected true or false"),
+        ({"files": [("audio", b"RIFF"), ("audio", b"RIFF")]}, "Too many files"),
+        ({"files": FILE, "data": {"x": "y" * 2_000}}, "malformed form"),
     ],
 )
 def test_a_wrong_form_is_400_with_the_reason(client, request_: dict[str, object], reason: str):
     answer = client.post("/predict", **request_)
     assert answer.status_code == 400
-    (body,) = answer.json()
-    assert reason in body["error"]
+    assert reason in answer.json()["detail"]
 
 
-def test_limits_are_in_force(client):
-    del client
-    config = module.GenreClassifier.config
-    assert config["traffic"] == {"timeout": 60, "max_concurrency": 16}
-    assert (config["workers"], config["threads"]) == (1, 2)
+def test_a_timeline_says_it_part_by_part(client, bundle, recording: Recording):
+    path = recording(duration_s=3.0)
+    answer = post(client, path, timeline="true").json()
+    expected = bundle.predict(path)
+    parts = answer["timeline"]
+    assert [part["start_s"] for part in parts] == pytest.approx(expected.segment_starts_s)
+    assert len(parts) == 3
+    assert parts[-1]["end_s"] == pytest.approx(3.0, abs=0.05)
+    for part, row in zip(parts, expected.segments, strict=True):
+        assert part["end_s"] == pytest.approx(min(part["start_s"] + 1.28, 3.0))
+        assert [*part["probabilities"].values()] == pytest.approx(row, abs=1e-6)
+        assert part["genre"] == max(part["probabilities"], key=part["probabilities"].get)
+    assert post(client, path).json()["timeline"] == []
+    # Less than a part ends where the recording does.
+    (short,) = post(client, recording(duration_s=0.5), timeline="true").json()["timeline"]
+    assert short["start_s"] == 0
+    assert short["end_s"] == pytest.approx(0.5, abs=1e-3)
+
+
+def test_a_decision_is_a_genre_or_none_of_these(client, recording: Recording, tmp_path: Path):
+    assert post(client, recording()).json()["decision"] == "disco"
+    loud = 3 * noise(duration_s=3.0, sr=11_025, n_channels=2)
+    answer = post(client, write_audio(tmp_path / "loud.wav", loud, 11_025)).json()
+    assert (answer["decision"], answer["genre"]) == ("none of these", "disco")
+
+
+def test_warns_of_a_sampling_rate_below_that_of_training(client, recording: Recording):
+    (warning,) = post(client, recording(sr=4_000)).json()["warnings"]
+    assert warning.startswith("recorded at 4000 Hz and resampled to 8000 Hz: above 2000 Hz")
+
+
+def test_a_batch_is_answered_file_by_file(client, recording: Recording):
+    path = recording()
+    good = path.read_bytes()
+    files = [("audio", ("a.wav", good)), ("audio", ("b.txt", b"text")), ("audio", ("c", good))]
+    reply = client.post("/predict_batch", files=files, data={"top_k": "1", "timeline": "true"})
+    first, second, third = reply.json()["items"]
+    alone = post(client, path, top_k=1, timeline="true").json()
+    assert first["answer"] == third["answer"] == alone
+    assert first["problem"] is None
+    assert second["answer"] is None
+    assert second["problem"]["status"] == 422
+    assert "cannot be decoded" in second["problem"]["detail"]
+
+
+def test_a_batch_of_too_many_files_is_refused(client):
+    files = [("audio", (f"{i}.wav", b"RIFF")) for i in range(17)]
+    reply = client.post("/predict_batch", files=files)
+    assert reply.status_code == 400
+    assert "Maximum number of files is 16" in reply.json()["detail"]
+
+
+def test_what_is_large_is_decoded_from_disk(
+    client, store, bundle, recording: Recording, monkeypatch: pytest.MonkeyPatch
+):
+    # The module that answers is the bento's own copy.
+    answering = bentoml.load(store.tags[1]).inner.__module__
+    monkeypatch.setattr(sys.modules[answering], "_SMALL_BYTES", 1_000)
+    path = recording(duration_s=30.0)
+    assert path.stat().st_size > 1_000_000
+    got = {
+        item["genre"]: item["probability"] for item in post(client, path).json()["probabilities"]
+    }
+    assert got == pytest.approx(bundle.predict(path).probabilities, abs=1e-12)

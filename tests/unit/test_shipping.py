@@ -7,11 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from genre_mlops.audio import load_clip
+from genre_mlops.drift import describe
 from genre_mlops.fitting import Plan
 from genre_mlops.learning.backend import keras
 from genre_mlops.learning.bundle import Bundle
 from genre_mlops.learning.metrics import log_loss
 from genre_mlops.learning.networks import save_network
+from genre_mlops.learning.reference import FILE, read_reference
 from genre_mlops.shipping import ship
 from tests.plans import CONFIG, ORIGIN, make_plan
 
@@ -77,3 +80,20 @@ def test_the_bundle_is_as_sure_as_the_validation_tracks_make_it(
     assert coverage == pytest.approx(shipped.metrics["validation_coverage"], abs=2 / N_VALIDATION)
     assert 0.2 < coverage < 0.9
     assert shipped.metrics["validation_accuracy"] == 1 - N_WRONG / N_VALIDATION
+
+
+def test_the_reference_is_what_would_be_logged_of_the_validation_tracks(plan: Plan, tmp_path: Path):
+    path = tmp_path / "one.keras"
+    save_network(by_pitch(plan, 2.0), path)
+    bundle = Bundle(ship(plan, CONFIG, [path], tmp_path / "study", {}, origin=ORIGIN).folder)
+    assert bundle.info.temperature != 1
+    reference = read_reference(bundle.folder)
+    assert FILE in bundle.info.sha256
+    assert len(reference.genre) == reference.n_validation == N_VALIDATION
+    for row, number in enumerate(range(4, 4 + N_VALIDATION)):
+        clip = load_clip(tmp_path / f"{number}.wav", sr=CONFIG.features.sr)
+        said, heard = bundle.predict(clip), describe(bundle.log_mel(clip), bundle.info.features)
+        assert reference.genre[row] == said.genre
+        assert reference.confidence[row] == pytest.approx(said.probabilities[said.genre], abs=1e-3)
+        kept = {name: values[row] for name, values in reference.figures.items()}
+        assert kept == pytest.approx(heard, abs=0.05)

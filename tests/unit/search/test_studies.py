@@ -60,6 +60,7 @@ def test_no_two_processes_get_the_same_waiting_trial(tmp_path: Path):
 def test_a_study_is_found_by_data_config_and_code(monkeypatch: pytest.MonkeyPatch):
     key = study_key(Config(), "data")
     alike = {"search.workers": 3, "search.trials": 9, "search.minutes": 5, "quality.min_sr": 16_000}
+    alike |= {"gate.alpha": 0.01, "monitor.alpha": 0.02}
     assert study_key(Config().override(alike), "data") == key
     changes = [
         {"network.dropout": 0.2},

@@ -1,0 +1,33 @@
+"""What Prometheus is told at `/metrics`, beside what BentoML tells."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+REQUESTS = Counter("genre_requests_total", "Answered requests.", ["path", "status"])
+REQUEST_S = Histogram(
+    "genre_request_seconds",
+    "From the first byte of a request to the last of its answer, waiting included.",
+    ["path"],
+    buckets=(0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60),
+)
+STAGE_S = Histogram(
+    "genre_stage_seconds",
+    "Stages of a prediction: decode (with resampling), features (log-mel), network.",
+    ["stage"],
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10),
+)
+IN_FLIGHT = Gauge("genre_in_flight", "Requests worked on or waiting.", multiprocess_mode="livesum")
+REJECTED = Counter(
+    "genre_rejected_total", "Requests that were not answered, by reason.", ["reason"]
+)
+PREDICTIONS = Counter("genre_predictions_total", "Answers by best guess.", ["genre", "sure"])
+CONFIDENCE = Histogram(
+    "genre_confidence",
+    "Probability of the best guess.",
+    buckets=tuple(share / 10 for share in range(1, 11)),
+)
+MODEL = Gauge(
+    "genre_model_info",
+    "1 for the model that answers.",
+    ["name", "version", "tag"],
+    multiprocess_mode="livemostrecent",
+)
