@@ -98,7 +98,8 @@ class DriftReport:
         first = ", ".join(self.words(shift.name)[0] for shift in self.drifted[:3])
         more = len(self.drifted) - 3
         named = f"{first} and {more} more" if more > 0 else first
-        return f"drift: {against}, {len(self.drifted)} of {n} figures have shifted: {named}"
+        have = "has" if len(self.drifted) == 1 else "have"
+        return f"drift: {against}, {len(self.drifted)} of {n} figures {have} shifted: {named}"
 
     def words(self, name: str) -> tuple[str, str]:
         """Return what a figure is called, and its unit."""

@@ -516,6 +516,31 @@ def test_a_format_that_the_browser_does_not_know_is_answered_without_pictures(
         expect(page.locator("#pictures")).to_be_visible()
 
 
+def test_an_answer_waits_for_no_picture_and_a_late_picture_is_of_no_other_recording(
+    open_page: OpenPage, recording: Recording
+):
+    slow = """
+    const decode = OfflineAudioContext.prototype.decodeAudioData;
+    window.decoded = 0;
+    OfflineAudioContext.prototype.decodeAudioData = async function (bytes) {
+      const made = await decode.call(this, bytes);
+      await new Promise(resolve => setTimeout(resolve, 2500));
+      window.decoded += 1;
+      return made;
+    };"""
+    with open_page(script=slow) as page:
+        choose(page, recording("clip.wav"))
+        assert page.evaluate("decoded") == 0
+        expect(page.locator("#pictures")).to_be_hidden()
+        choose(page, recording("clip.au"))
+        until(page, "decoded === 1")
+        page.wait_for_timeout(300)
+        expect(page.locator("#pictures")).to_be_hidden()
+        choose(page, recording("clip.flac"))
+        until(page, "decoded === 2")
+        expect(page.locator("#pictures")).to_be_visible()
+
+
 def test_cancel_ends_the_request_and_leaves_the_page_as_it_was(
     open_page: OpenPage, recording: Recording
 ):

@@ -20,7 +20,7 @@ const $ = (id) => document.getElementById(id);
 const hints = { hush: $("hush").textContent, formats: $("formats").textContent };
 
 let limits = {};
-let work = null; // AbortController of what is under way
+let work = null; // AbortController of the last recording, also when it is answered and still drawn
 let recording = null; // of the microphone
 let last = null; // the recording to try again with
 
@@ -56,10 +56,7 @@ async function classify(file) {
     $("result").hidden = true;
     complain(error);
   } finally {
-    if (work === mine) {
-      work = null;
-      show("ways");
-    }
+    if (work === mine) show("ways");
   }
 }
 
@@ -75,7 +72,12 @@ async function lookAt(file, signal) {
     signal.throwIfAborted();
     const y = length_s > LONGEST_DRAWN_S ? null : await decode(await file.arrayBuffer(), signal);
     signal.throwIfAborted();
-    if (y?.length) return showPicture(await picture(y, signal), y.length / SR);
+    if (y?.length) {
+      const made = await picture(y, signal);
+      signal.throwIfAborted();
+      showPicture(made, y.length / SR);
+      return;
+    }
     const what = length_s === null ? "play or draw this format" : "draw this recording";
     remark(`This browser cannot ${what}. The service reads it by itself.`);
   } catch {
@@ -161,7 +163,6 @@ $("file").addEventListener("change", ({ target }) => {
 
 $("cancel").addEventListener("click", () => {
   work?.abort();
-  work = null;
   unload();
   $("result").hidden = true;
   show("ways");
