@@ -140,6 +140,8 @@ def test_a_phone_scrolls_down_only(
         expect(page.locator("#about")).to_be_visible()
         for state in states(page, recording, tmp_path):
             assert page.evaluate("document.documentElement.scrollWidth") == width, state
+            for row in page.locator("#row-list tr:visible").all():
+                assert row.bounding_box()["height"] < 50
             buttons = page.locator("#give .button:visible")
             for box in [button.bounding_box() for button in buttons.all()]:
                 assert box["x"] >= 0
