@@ -23,6 +23,9 @@ from tests.service.conftest import copy_project, make_bundle, noise, write_audio
 OpenPage = Callable[..., AbstractContextManager[Page]]
 Recording = Callable[..., Path]
 KEY = "a key of this service"
+# A busy machine takes its time; what is not so fails then too.
+PATIENCE_MS = 60_000
+expect.set_options(timeout=PATIENCE_MS)
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,7 @@ def open_page(browser: Browser, server: Server) -> OpenPage:
                 wrong.append(message.text)
 
         context = browser.new_context(viewport={"width": width, "height": 800}, **options)
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(PATIENCE_MS)
         context.route(lambda asked: not asked.startswith((f"{url}/", "blob:")), Route.abort)
         context.add_init_script(script)
         page = context.new_page()
