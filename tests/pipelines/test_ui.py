@@ -34,8 +34,8 @@ def see(page: Page, *texts: str) -> None:
 
 
 def unfold(page: Page, name: str) -> None:
-    """Show the runs that are nested in a run of the table."""
-    cell = page.locator(".ag-row [col-id*='Run Name']").filter(has_text=name).first
+    """Show the runs that are nested in the oldest run of a name: other tests have made more."""
+    cell = page.locator(".ag-row [col-id*='Run Name']").filter(has_text=name).last
     cell.locator("button").first.click(timeout=PATIENCE_MS)
 
 
