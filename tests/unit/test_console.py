@@ -17,8 +17,6 @@ from genre_mlops.errors import ConfigError, DataError
         (PermissionError(errno.EACCES, "denied", "/a/b"), 1, "error: /a/b: denied\n"),
         (PermissionError(errno.EACCES, "denied", b"/a/\xff"), 1, "error: /a/\\udcff: denied\n"),
         (OSError(errno.ENOSPC, "no space left"), 1, "error: no space left\n"),
-        (tracking.StoreError("no answer"), 1,
-         f"error: {tracking.tracking_uri()} (MLFLOW_TRACKING_URI): no answer\n"),
         (KeyboardInterrupt(), 130, "stopped; run the same command to go on\n"),
     ],
 )  # fmt: skip
@@ -29,6 +27,14 @@ def test_an_error_is_one_message_and_an_exit_code(
         raise error
     assert ended.value.code == code
     assert capsys.readouterr().err == words
+
+
+def test_what_the_store_refuses_says_where_it_is(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as ended, exit_codes():
+        raise tracking.StoreError("no answer")
+    assert ended.value.code == 1
+    uri = tracking.tracking_uri()
+    assert capsys.readouterr().err == f"error: {uri} (MLFLOW_TRACKING_URI): no answer\n"
 
 
 @pytest.mark.parametrize(
