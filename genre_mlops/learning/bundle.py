@@ -5,7 +5,7 @@ Reading a bundle needs neither TensorFlow, librosa nor MLflow, and unpickles not
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -76,8 +76,6 @@ class Prediction:
         Whether the end that the file declares is missing.
     sr : int
         Sampling rate of the recording itself, in Hz.
-    S_db : ndarray [shape=(n_frames, n_mels), dtype=float32]
-        What was heard of it: its log-mel in dB.
     """
 
     probabilities: dict[str, float]
@@ -87,7 +85,6 @@ class Prediction:
     duration_s: float
     truncated: bool
     sr: int
-    S_db: NDArray[np.floating]
 
     @property
     def genre(self) -> str:
@@ -141,6 +138,7 @@ class Bundle:
         *,
         max_duration_s: float = np.inf,
         watch: Watch | None = None,
+        listen: Callable[[NDArray[np.floating]], None] | None = None,
     ) -> Prediction:
         """Say which genres a recording has.
 
@@ -154,6 +152,8 @@ class Bundle:
         watch : Watch, optional
             Measures the stages ``"decode"``, ``"features"`` and ``"network"``, and ends them at its
             deadline.
+        listen : callable, optional
+            Given the spectrogram, which is far larger than what is said of it, and not kept.
 
         Returns
         -------
@@ -176,6 +176,8 @@ class Bundle:
                 source, self.log_mel, max_duration_s=max_duration_s, watch=watch
             )
         features, S_db = self.info.features, heard.S_db
+        if listen:
+            listen(S_db)
         segments = self.predict_segments(cut_segments(S_db, self.info.segment_frames), watch)
         pooled = pool_segments(segments, self.info.temperature)
         order = np.argsort(-pooled, kind="stable")
@@ -188,7 +190,6 @@ class Bundle:
             heard.duration_s,
             heard.truncated,
             heard.sr,
-            S_db,
         )
 
     def predict_segments(

@@ -9,6 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from genre_mlops.config import FeatureConfig
     from genre_mlops.learning.bundle import Prediction
     from genre_mlops.serving.about import Served
 
@@ -32,24 +36,37 @@ class RequestLog:
         self._log = logging.Logger("genre_mlops.request_log", logging.INFO)
         self._log.addHandler(handler)
 
+    def describe(self, S_db: NDArray[np.floating], features: FeatureConfig) -> dict[str, float]:
+        """Return what is kept of a spectrogram; nothing where nothing is kept."""
+        if self._log is None:
+            return {}
+        # NumPy, which the supervisor does without.
+        from genre_mlops.drift import describe
+
+        return describe(S_db, features)
+
     def keep(
-        self, prediction: Prediction, served: Served, *, request_id: str, n_warnings: int
+        self,
+        prediction: Prediction,
+        served: Served,
+        sound: dict[str, float],
+        *,
+        request_id: str,
+        n_warnings: int,
     ) -> None:
-        """Write the line of an answer."""
+        """Write the line of an answer; `sound` is what `describe` said of it."""
         if self._log is None:
             return
-        # NumPy, which the supervisor does without.
-        from genre_mlops.drift import Answered, describe
+        from genre_mlops.drift import Answered
 
-        info, network = served.info, served.info.sha256["network.onnx"]
         line = Answered(
             at=datetime.now(UTC),
             request_id=request_id,
             model=served.model.name,
             version=served.model.version,
-            network=network,
+            network=served.info.sha256["network.onnx"],
             duration_s=prediction.duration_s,
-            input=describe(prediction.S_db, info.features),
+            input=sound,
             genre=prediction.genre,
             confidence=min(1.0, prediction.probabilities[prediction.genre]),
             sure=prediction.sure,

@@ -106,14 +106,19 @@ class GenreClassifier:
         # Once: another may take its place meanwhile.
         served, asked = self._served, ASKED.get()
         watch = Watch(asked.deadline_s) if asked else Watch()
+        sound: dict[str, float] = {}
         prediction = served.bundle.predict(
-            _contents(audio), max_duration_s=LIMITS.max_duration_s, watch=watch
+            _contents(audio),
+            max_duration_s=LIMITS.max_duration_s,
+            watch=watch,
+            listen=lambda S: sound.update(self._request_log.describe(S, served.info.features)),
         )
         _count(prediction, watch)
         answer = answer_of(prediction, served.info, served.model, top_k=top_k, timeline=timeline)
         self._request_log.keep(
             prediction,
             served,
+            sound,
             request_id=asked.request_id if asked else "",
             n_warnings=len(answer.warnings),
         )

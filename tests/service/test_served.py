@@ -97,11 +97,14 @@ def test_answers_are_kept_for_the_monitor_counted_and_logged(
         told = httpx.get(f"{server.url}/metrics").text
     assert reply.json() == again.json()
     bundle = Bundle(store.bundles[2])
-    expected = bundle.predict(path)
+    sound: list[dict[str, float]] = []
+    expected = bundle.predict(
+        path, listen=lambda S: sound.append(describe(S, bundle.info.features))
+    )
     for file, request_id in (("rotated.jsonl", "mine"), ("requests.jsonl", None)):
         (line,) = (tmp_path / file).read_bytes().splitlines()
         answered = Answered.from_line(line)
-        assert answered.input == describe(expected.S_db, bundle.info.features)
+        assert answered.input == sound[0]
         assert (answered.version, answered.genre) == (2, expected.genre)
         assert answered.confidence == pytest.approx(expected.probabilities[expected.genre])
         assert request_id in {answered.request_id, None}

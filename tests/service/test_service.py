@@ -1,6 +1,7 @@
 """The service in this process: what it answers to recordings, and to what is none."""
 
 import sys
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -226,6 +227,16 @@ def test_a_timeline_says_it_part_by_part(client, bundle, recording: Recording):
     (short,) = post(client, recording(duration_s=0.5), timeline="true").json()["timeline"]
     assert short["start_s"] == 0
     assert short["end_s"] == pytest.approx(0.5, abs=1e-3)
+
+
+def test_a_prediction_does_not_hold_what_was_heard(bundle, recording: Recording):
+    heard = []
+    predictions = [
+        bundle.predict(recording(), listen=lambda S_db: heard.append(weakref.ref(S_db)))
+        for _ in range(2)
+    ]
+    assert len(predictions) == len(heard) == 2
+    assert [S_db() for S_db in heard] == [None, None]
 
 
 def test_a_decision_is_a_genre_or_none_of_these(client, recording: Recording, tmp_path: Path):
