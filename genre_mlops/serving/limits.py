@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import os
 from functools import cached_property, lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -47,6 +48,11 @@ class Limits(BaseSettings):
         `GENRE_API_KEYS`: keys, separated by commas; with any, each request has to bring one.
     request_log : Path or None
         `GENRE_REQUEST_LOG`: a file to which each answer adds a line, without audio or names.
+    follow_champion : bool
+        `GENRE_FOLLOW_CHAMPION`: whether the champion of the registry that `MLFLOW_TRACKING_URI`
+        names takes the place of the packaged model, whenever it is another.
+    follow_every_s : float
+        `GENRE_FOLLOW_EVERY_S`: pause between two looks for another champion.
     """
 
     model_config = SettingsConfigDict(
@@ -61,6 +67,8 @@ class Limits(BaseSettings):
     threads: Annotated[int, Field(ge=1, le=1_024)] = Field(default_factory=_cores)
     api_keys: SecretStr = SecretStr("")
     request_log: Path | None = None
+    follow_champion: bool = False
+    follow_every_s: Annotated[float, Field(ge=0.1, le=86_400)] = 30.0
 
     @field_validator("request_log")
     @classmethod
@@ -72,6 +80,16 @@ class Limits(BaseSettings):
             except OSError as error:
                 raise ValueError(f"{path} cannot be written: {error.strerror}") from error
         return path
+
+    @field_validator("follow_champion")
+    @classmethod
+    def _can_follow(cls, wanted: bool) -> bool:
+        # Now, where it ends the start, and not in a log that nobody reads.
+        if wanted and not os.environ.get("MLFLOW_TRACKING_URI"):
+            raise ValueError("name the registry to follow by MLFLOW_TRACKING_URI")
+        if wanted and find_spec("mlflow") is None:
+            raise ValueError("the registry is read by MLflow: install mlflow-skinny beside bentoml")
+        return wanted
 
     @property
     def max_body_bytes(self) -> int:

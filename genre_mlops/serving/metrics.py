@@ -2,6 +2,8 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from genre_mlops.serving.answers import ModelName
+
 REQUESTS = Counter("genre_requests_total", "Answered requests.", ["path", "status"])
 REQUEST_S = Histogram(
     "genre_request_seconds",
@@ -25,9 +27,25 @@ CONFIDENCE = Histogram(
     "Probability of the best guess.",
     buckets=tuple(share / 10 for share in range(1, 11)),
 )
-MODEL = Gauge(
+_MODEL = Gauge(
     "genre_model_info",
-    "1 for the model that answers.",
+    "1 for the model that answers, 0 for those that did.",
     ["name", "version", "tag"],
     multiprocess_mode="livemostrecent",
 )
+LOOKS = Counter(
+    "genre_champion_looks_total",
+    "Looks for another champion: same, new, refused (its files), failed (the registry).",
+    ["outcome"],
+)
+
+
+def show(model: ModelName, *, instead_of: ModelName | None = None) -> None:
+    """Say which model answers."""
+    if instead_of is not None:
+        _label(instead_of).set(0)
+    _label(model).set(1)
+
+
+def _label(model: ModelName) -> Gauge:
+    return _MODEL.labels(model.name, str(model.version), model.tag)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from genre_mlops.config import FeatureConfig
     from genre_mlops.learning.bundle import Prediction
-    from genre_mlops.serving.about import Served
+    from genre_mlops.serving.served import Served
 
 
 class RequestLog:

@@ -17,18 +17,22 @@ import bentoml
 from bentoml._internal.utils.analytics import usage_stats
 from bentoml.exceptions import BentoMLException, UnprocessableEntity
 
-from genre_mlops.errors import AudioError, TooSlowError
+from genre_mlops.errors import AudioError, ConfigError, TooSlowError
 from genre_mlops.serving import metrics
-from genre_mlops.serving.about import Served, site
+from genre_mlops.serving.about import site
 from genre_mlops.serving.answers import About, Answer, Batch, BatchItem, Problem, answer_of
+from genre_mlops.serving.follow import Follower
 from genre_mlops.serving.guard import ASKED, Guard, log_requests
 from genre_mlops.serving.limits import limits
 from genre_mlops.serving.problems import problem
 from genre_mlops.serving.request_lines import RequestLog
+from genre_mlops.serving.served import Served
 from genre_mlops.serving.uploads import BatchUpload, Upload
 from genre_mlops.watch import Watch
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from genre_mlops.learning.bundle import Prediction
 
 # BentoML reports its use to its makers unless told otherwise. Its command line has asked for this
@@ -40,6 +44,8 @@ usage_stats.do_not_track.cache_clear()
 # it was built, and BentoML resolves the alias to that version when the bento is served: a tag such
 # as genre_classifier:latest would be looked up in the store anew.
 MODEL_ALIAS = "champion"
+# Labels by which the packaging says whose version it is, and which files that has.
+REGISTERED, REGISTERED_SEAL = "registered_model", "registered_sha256"
 LIMITS = limits()
 _FAILURES = frozenset({HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE})
 # What is larger stays on disk while it is decoded.
@@ -59,10 +65,33 @@ class GenreClassifier:
     """Says which genres a recording has."""
 
     def __init__(self) -> None:
-        self._served = Served.of(bentoml.models.get(MODEL_ALIAS))
+        stored = bentoml.models.get(MODEL_ALIAS)
+        self._served = Served.of(stored)
+        metrics.show(self._served.model)
         self._request_log = RequestLog(LIMITS.request_log)
-        # The first prediction pays for what libraries load when they are first used.
-        self._served.bundle.predict(_silence(sr=2 * self._served.info.features.sr))
+        self._follower = self._follow(stored.info.labels) if LIMITS.follow_champion else None
+
+    @bentoml.on_shutdown  # type: ignore[untyped-decorator]
+    def _stop(self) -> None:
+        if self._follower:
+            self._follower.stop()
+
+    def _follow(self, labels: Mapping[str, str]) -> Follower:
+        if REGISTERED not in labels:
+            raise ConfigError("GENRE_FOLLOW_CHAMPION: this bento names no registered model")
+        follower = Follower(
+            labels[REGISTERED],
+            every_s=LIMITS.follow_every_s,
+            known=(self._served.model.version, labels.get(REGISTERED_SEAL, "")),
+            take=self._take,
+        )
+        follower.start()
+        return follower
+
+    def _take(self, served: Served) -> None:
+        """Let another model answer from now on; what is being answered keeps the one it has."""
+        metrics.show(served.model, instead_of=self._served.model)
+        self._served = served
 
     @bentoml.api(input_spec=Upload)  # type: ignore[untyped-decorator]
     def predict(self, audio: BinaryIO, top_k: int | None = None, timeline: bool = False) -> Answer:
@@ -171,13 +200,3 @@ def _notes(answer: Answer, watch: Watch) -> dict[str, object]:
 
 def _late() -> BentoMLException:
     return BentoMLException("late", error_code=HTTPStatus.GATEWAY_TIMEOUT)
-
-
-def _silence(*, sr: int) -> bytes:
-    """Make a second of stereo silence as a wav file."""
-    import numpy as np
-    import soundfile
-
-    file = io.BytesIO()
-    soundfile.write(file, np.zeros((sr, 2), np.float32), sr, format="WAV")
-    return file.getvalue()
