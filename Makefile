@@ -62,7 +62,7 @@ serve: install ## serve the champion's bento on http://127.0.0.1:3000
 	BENTOML_DO_NOT_TRACK=True $(BIN)/bentoml serve genre_classifier:latest --host 127.0.0.1 --port 3000 $(ARGS)
 
 ui: install ## browse the runs on http://127.0.0.1:5000
-	MLFLOW_DISABLE_TELEMETRY=true $(BIN)/mlflow ui $(ARGS)
+	MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow ui $(ARGS)
 
 clean: ## remove the environment (runs, data and models stay)
 	rm -rf .venv

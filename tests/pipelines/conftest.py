@@ -90,7 +90,12 @@ def serving(
     process = subprocess.Popen(
         [sys.executable, "-m", *command, "--host", "127.0.0.1", "--port", str(port)],
         cwd=folder,
-        env={**env, "MLFLOW_DISABLE_TELEMETRY": "true"},
+        env={
+            **env,
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            # Judges of language models: eight processes more.
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        },
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
