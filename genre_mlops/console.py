@@ -25,7 +25,7 @@ from rich.progress import (
 )
 
 from genre_mlops.errors import GenreError
-from genre_mlops.wording import printable
+from genre_mlops.wording import printable, without_password
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -90,7 +90,8 @@ def exit_codes() -> Iterator[None]:
         tracking = sys.modules.get("genre_mlops.tracking")
         if tracking is None or not isinstance(error, tracking.StoreError):
             raise
-        told = f"{tracking.tracking_uri()} (MLFLOW_TRACKING_URI): {error}"
+        uri = tracking.tracking_uri()
+        told = without_password(f"{uri} (MLFLOW_TRACKING_URI): {error}", uri)
         err.print(f"[red]error:[/red] {_escaped(told)}", soft_wrap=True)
         raise SystemExit(1) from error
     except KeyboardInterrupt:

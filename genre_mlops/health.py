@@ -118,7 +118,7 @@ def _cluster(settings: Settings) -> Iterator[Finding]:
 
 
 def _runs() -> Iterator[Finding]:
-    uri = tracking.tracking_uri()
+    uri = tracking.shown_uri()
     if not tracking.has_store():
         yield Finding("runs, models", "note", f"{uri} (made by the first run: `make run`)")
         return

@@ -1,7 +1,8 @@
-"""Words for messages: what was perhaps meant, how many, and names that are one line, or a cell."""
+"""Words for messages: what was perhaps meant, how many, one line, a cell, and no password."""
 
 import difflib
 from collections.abc import Iterable
+from urllib.parse import urlsplit
 
 # The least share of letters in common for a name to be suggested.
 _ALIKE = 0.5
@@ -33,3 +34,20 @@ def in_cell(text: object) -> str:
     """Return a text that is no Markdown: a name may hold what would be."""
     line = " ".join(str(text).split())
     return "".join(f"\\{c}" if c in "\\`*_{}[]<>#|" else c for c in line)
+
+
+def without_password(text: str, address: str) -> str:
+    """Return a text about an address such as ``https://user:password@host`` without its password.
+
+    Parameters
+    ----------
+    text : str
+        May name the address, as what libraries say of their troubles does.
+    address : str
+        A URL.
+    """
+    try:
+        password = urlsplit(address).password
+    except ValueError:
+        return text
+    return text.replace(f":{password}@", ":***@") if password else text

@@ -140,7 +140,7 @@ def load_champion(name: str) -> ModelVersion:
                 f"the gate said {last.tags.get('verdict', 'nothing')} of version {last.number} "
                 f"({last.tags.get('reason', 'it was not asked')}); `genre-mlops promote` asks again"
             )
-        raise GenreError(f"no champion of {name} in {tracking.tracking_uri()}: {advice}")
+        raise GenreError(f"no champion of {name} in {tracking.shown_uri()}: {advice}")
     return champion
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from genre_mlops.learning.bundle import INFO
 from genre_mlops.serving.served import CARD
+from genre_mlops.wording import without_password
 
 CHAMPION = "champion"
 _SHORT = 200
@@ -67,6 +68,7 @@ def looks(
                 known = found
         except (MlflowException, OSError) as error:
             text = " ".join(str(error).split()) or type(error).__name__
+            text = without_password(text, mlflow.get_tracking_uri())
             yield {"problem": f"{name}: {text[:_SHORT]}"}
         if select.select([sys.stdin], [], [], every_s)[0]:
             return

@@ -27,7 +27,7 @@ from mlflow.types import ColSpec, Schema
 from genre_mlops.errors import GenreError
 from genre_mlops.learning.bundle import INFO
 from genre_mlops.tracking import clean
-from genre_mlops.tracking.runs import quiet, tracking_uri
+from genre_mlops.tracking.runs import quiet, shown_uri, tracking_uri
 
 MOST_DESCRIBED = 5_000
 """Characters of a description that every store holds."""
@@ -303,7 +303,7 @@ def download_bundle(name: str, version: int) -> Path:
         return next(Path(folder).glob(f"artifacts/*/{INFO}")).parent
     except (MlflowException, OSError, StopIteration) as error:
         raise GenreError(
-            f"the files of {name} version {version} are gone from where {tracking_uri()} says "
+            f"the files of {name} version {version} are gone from where {shown_uri()} says "
             "they are: bring them back; where it is the champion, `genre-mlops rollback` or "
             "`genre-mlops promote N --force --reason TEXT` makes another"
         ) from error

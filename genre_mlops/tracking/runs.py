@@ -21,6 +21,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
 
 from genre_mlops.errors import GenreError
 from genre_mlops.processes import JOB_TAG, in_one_line, is_gone, this_process
+from genre_mlops.wording import without_password
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -215,6 +216,11 @@ def tracking_uri() -> str:
     return str(mlflow.get_tracking_uri())
 
 
+def shown_uri() -> str:
+    """Return where runs are kept, for people and logs."""
+    return without_password(tracking_uri(), tracking_uri())
+
+
 def use_tracking_uri(uri: str) -> None:
     """Keep runs there: what a worker process calls first."""
     mlflow.set_tracking_uri(uri)
@@ -229,9 +235,7 @@ def has_store() -> bool:
 def need_store() -> None:
     """Raise GenreError where there is nothing to read: to ask would make an empty database."""
     if not has_store():
-        raise GenreError(
-            f"no registry in {tracking_uri()}: point MLFLOW_TRACKING_URI to where it is"
-        )
+        raise GenreError(f"no registry in {shown_uri()}: point MLFLOW_TRACKING_URI to where it is")
 
 
 def log_best_trial(number: int, run_id: str, figures: Mapping[str, float]) -> None:

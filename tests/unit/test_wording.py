@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genre_mlops.wording import counted, did_you_mean, in_cell, printable
+from genre_mlops.wording import counted, did_you_mean, in_cell, printable, without_password
 
 
 @given(st.text())
@@ -28,3 +28,12 @@ def test_what_was_perhaps_meant_is_the_nearest_name():
 
 def test_one_is_not_many():
     assert [counted(n, "file") for n in (0, 1, 2_000)] == ["0 files", "1 file", "2,000 files"]
+
+
+def test_a_password_in_an_address_is_not_told():
+    address = "postgresql+psycopg://anna:s%40crét@db.example:5432/runs"
+    told = without_password(f"{address} cannot be read: no route to {address}?x=s%40crét", address)
+    shown = "postgresql+psycopg://anna:***@db.example:5432/runs"
+    assert told == f"{shown} cannot be read: no route to {shown}?x=s%40crét"
+    for plain in ("sqlite:////home/anna/mlflow.db", "http://127.0.0.1:5000", "mlruns", "http://[x"):
+        assert without_password(f"{plain} is away", plain) == f"{plain} is away"
