@@ -5,10 +5,14 @@ Reading a bundle needs neither TensorFlow, librosa nor MLflow, and unpickles not
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
+
+# ONNX Runtime reports models and machine to its makers unless told otherwise before it is loaded.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 import numpy as np
 import onnxruntime
