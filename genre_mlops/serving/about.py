@@ -1,4 +1,4 @@
-"""What is read of the service: its page, its model, and its description."""
+"""What is read of the service: its page, its model, its description, and its figures."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from genre_mlops.serving import metrics
 from genre_mlops.serving.openapi import document
 from genre_mlops.serving.site import site as page
 
@@ -30,6 +31,12 @@ async def _docs(request: Request) -> Response:
     return JSONResponse(_document())
 
 
+def _metrics(request: Request) -> Response:
+    # In a thread: files are read.
+    del request
+    return Response(metrics.text(), media_type=metrics.MEDIA_TYPE)
+
+
 @lru_cache(maxsize=1)
 def _document() -> dict[str, object]:
     return document()
@@ -39,6 +46,7 @@ site = Starlette(
     routes=[
         Route("/model", _model, methods=["GET"]),
         Route("/docs.json", _docs, methods=["GET"]),
+        Route("/metrics", _metrics, methods=["GET"]),
         *page.routes,
     ]
 )

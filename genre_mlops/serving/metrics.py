@@ -1,9 +1,21 @@
-"""What Prometheus is told at `/metrics`, beside what BentoML tells."""
+"""What Prometheus is told at `/metrics`."""
 
-from prometheus_client import Counter, Gauge, Histogram
+import os
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from genre_mlops.serving.answers import ModelName
 
+MEDIA_TYPE = CONTENT_TYPE_LATEST
 REQUESTS = Counter("genre_requests_total", "Answered requests.", ["path", "status"])
 REQUEST_S = Histogram(
     "genre_request_seconds",
@@ -49,3 +61,13 @@ def show(model: ModelName, *, instead_of: ModelName | None = None) -> None:
 
 def _label(model: ModelName) -> Gauge:
     return _MODEL.labels(model.name, str(model.version), model.tag)
+
+
+def text() -> bytes:
+    """Return all of them, as Prometheus reads them."""
+    registry = REGISTRY
+    # Where BentoML serves, figures are kept in files, which a worker that ended leaves to the next.
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return generate_latest(registry)

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 # variable, and kept the answer, before it imports a service.
 os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
 usage_stats.do_not_track.cache_clear()
+# It would trace each request, for nobody, and hold the trace for as long as a request may take.
+os.environ.setdefault("OTEL_SDK_DISABLED", "true")
 
 # bentofile.yaml gives the model this alias. A bento records which version the alias stood for when
 # it was built, and BentoML resolves the alias to that version when the bento is served: a tag such
@@ -60,6 +62,8 @@ _SMALL_BYTES = 1 << 24
     # The guard has the limits: BentoML's would neither stop the work nor say problems in words.
     traffic={"timeout": LIMITS.timeout_s + 60},
     logging={"access": {"enabled": False}},
+    # Ours are at /metrics. BentoML's would keep figures of each address that anyone asked for.
+    metrics={"enabled": False},
 )
 class GenreClassifier:
     """Says which genres a recording has."""
