@@ -20,7 +20,7 @@ from typing import Any
 
 import yaml
 
-from genre_mlops.errors import GenreError
+from genre_mlops.errors import ConfigError, GenreError
 from genre_mlops.files import replacing
 from genre_mlops.learning.bundle import (
     FILTERS,
@@ -41,6 +41,9 @@ BENTOFILE = "bentofile.yaml"
 _DIGEST_CHARS = 12
 # What a model is made of: one of another form is another model. 2: its seal is among its labels.
 _FORM = 2
+# bento.yaml notes settings of the process that builds it, such as a thread for each core. A service
+# reads its own when it starts: those of the building machine would only make bentos differ.
+_SETTINGS, _NOTED = "GENRE_", {"GENRE_THREADS": "1"}
 
 
 def package(
@@ -53,9 +56,9 @@ def package(
 ) -> str:
     """Make the BentoML model and the bento of a bundle, and make both `latest`.
 
-    The same bundle, version, service code and lock give the same bento: it is made once, and keeps
-    the labels it was made with. `genre_classifier:latest` is the bento of the last call, also when
-    it existed before.
+    The same bundle, version, labels, card, service code and lock give the same bento, to the last
+    byte of its files but for the times that BentoML notes: it is made once.
+    `genre_classifier:latest` is the bento of the last call, also when it existed before.
 
     Parameters
     ----------
@@ -64,7 +67,9 @@ def package(
     version : int
         The registry's version of the model.
     labels : mapping of str to str
-        What to note on the model and the bento, for example ``{"git_commit": "0a1b2c3"}``.
+        What to note on the model and the bento, for example ``{"git_commit": "0a1b2c3"}``; beside
+        it stand `registry_version`, `bundle_sha256` (the seal of what is served) and, on the bento,
+        `service_sha256` (of `bentofile.yaml` and the files that it names).
     project : Path
         Holds `bentofile.yaml` and the files it names.
     card : str, optional
@@ -77,18 +82,23 @@ def package(
 
     Raises
     ------
+    ConfigError
+        There is no `bentofile.yaml`, or it names files that are not there.
     GenreError
-        The bundle is not whole, `bentofile.yaml` names files that are not there, or BentoML fails.
+        The bundle is not whole, or BentoML fails.
     """
     bundle_folder, project = bundle_folder.absolute(), project.absolute()
-    model_tag = f"v{version}-{_model_digest(Bundle(bundle_folder, threads=1).info, card)}"
-    bento_tag = f"v{version}-{_bento_digest(model_tag, project)}"
+    labels = {**labels, "registry_version": str(version)}
+    model_tag = f"v{version}-{_model_digest(Bundle(bundle_folder, threads=1).info, labels, card)}"
+    service = _service_digest(project)
+    bento_tag = f"v{version}-{_digest([model_tag.encode(), service.encode()])[:_DIGEST_CHARS]}"
     job = {
         "bundle": str(bundle_folder),
         "project": str(project),
         "model_tag": model_tag,
         "bento_tag": bento_tag,
-        "labels": {**labels, "registry_version": str(version)},
+        "labels": labels,
+        "service_sha256": service,
         "card": card,
     }
     home = _home()
@@ -135,14 +145,16 @@ def _home() -> Path:
     return Path(os.path.expandvars(home)).expanduser().absolute()
 
 
-def _model_digest(info: BundleInfo, card: str | None = None) -> str:
+def _model_digest(info: BundleInfo, labels: Mapping[str, str], card: str | None = None) -> str:
     said = info.model_dump(mode="json", exclude={"sha256"})
     files = {name: info.sha256[name] for name in (ONNX, FILTERS)}
-    return _digest([json.dumps([_FORM, said, files, card], sort_keys=True).encode()])
+    told = json.dumps([_FORM, said, files, dict(labels), card], sort_keys=True)
+    return _digest([told.encode()])[:_DIGEST_CHARS]
 
 
-def _bento_digest(model_tag: str, project: Path) -> str:
-    parts = [model_tag.encode()]
+def _service_digest(project: Path) -> str:
+    """Return the sha256 of all that a bento is built of beside its model."""
+    parts = []
     for path in _ingredients(project):
         parts += [path.relative_to(project).as_posix().encode(), path.read_bytes()]
     return _digest(parts)
@@ -153,7 +165,7 @@ def _digest(parts: Iterable[bytes]) -> str:
     for part in parts:
         digest.update(len(part).to_bytes(8))
         digest.update(part)
-    return digest.hexdigest()[:_DIGEST_CHARS]
+    return digest.hexdigest()
 
 
 def _ingredients(project: Path) -> list[Path]:
@@ -163,10 +175,10 @@ def _ingredients(project: Path) -> list[Path]:
     try:
         names = [*config["include"], config["python"]["requirements_txt"]]
     except (KeyError, TypeError) as error:
-        raise GenreError(f"{bentofile}: expected include and python.requirements_txt") from error
+        raise ConfigError(f"{bentofile}: expected include and python.requirements_txt") from error
     missing = [name for name in names if not (project / name).is_file()]
     if missing:
-        raise GenreError(f"{bentofile} names {', '.join(missing)}: not a file of {project}")
+        raise ConfigError(f"{bentofile} names {', '.join(missing)}: not a file of {project}")
     return [bentofile, *(project / name for name in sorted(names))]
 
 
@@ -175,17 +187,19 @@ def _read_bentofile(project: Path) -> dict[str, Any]:
     try:
         config: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise GenreError(f"{path} cannot be read: a bento is built from the project") from error
+        raise ConfigError(f"{path} cannot be read: a bento is built from the project") from error
     except yaml.YAMLError as error:
-        raise GenreError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+        raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     return config
 
 
 def _run_child(job: Mapping[str, object], stage: Path) -> None:
+    inherited = {name: v for name, v in os.environ.items() if not name.startswith(_SETTINGS)}
+    own = {"BENTOML_HOME": str(stage), "BENTOML_DO_NOT_TRACK": "True"}
     done = subprocess.run(
         [sys.executable, "-m", __name__, json.dumps(job)],
         cwd=str(job["project"]),
-        env={**os.environ, "BENTOML_HOME": str(stage), "BENTOML_DO_NOT_TRACK": "True"},
+        env=inherited | _NOTED | own,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -244,7 +258,7 @@ def _make(job: Mapping[str, Any]) -> None:
     bentoml.bentos.build_bentofile(
         str(Path(job["project"]) / BENTOFILE),
         version=job["bento_tag"],
-        labels=job["labels"],
+        labels={**labels, "service_sha256": job["service_sha256"]},
         build_ctx=job["project"],
     )
 
