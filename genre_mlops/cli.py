@@ -2,10 +2,12 @@
 
 import json
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
 import genre_mlops
 from genre_mlops import data_commands, models_commands, search_commands
@@ -101,7 +103,7 @@ def promote(
     against = "" if verdict and verdict.promotes else f" (the gate says {said})"
     why = reason.strip() or (verdict.reason if verdict else "")
     out.print(f"{model} {number} is champion{against}: {why}", soft_wrap=True, markup=False)
-    out.print("next: [bold]mlflow run . --env-manager local -e package[/bold] makes its bento")
+    out.print(_packages(model))
 
 
 @app.command()
@@ -120,7 +122,35 @@ def rollback(
         tracking.need_store()
         history = promotions.roll_back(model, to=to, reason=reason.strip())
     out.print(registry.in_words(history.entries[-1]), soft_wrap=True, markup=False)
-    out.print("next: [bold]mlflow run . --env-manager local -e package[/bold] makes its bento")
+    out.print(_packages(model))
+
+
+@app.command()
+def package(
+    version: Annotated[int | None, typer.Argument(help="Without it: the champion.")] = None,
+    project: Annotated[
+        Path | None, typer.Option(help="Where bentofile.yaml is, if not beside this code.")
+    ] = None,
+    as_json: AsJson = False,
+    model: Model = DEFAULT_MODEL,
+) -> None:
+    """Make a version a bento, which `bentoml serve genre_classifier:latest` serves from then on.
+
+    Example: genre-mlops package
+    """
+    from genre_mlops import bentos, tracking
+
+    with exit_codes():
+        if version is not None:
+            tracking.need_store()
+        packed = bentos.pack(model, version, project or bentos.find_project())
+    if as_json:
+        typer.echo(json.dumps(asdict(packed), indent=2))
+        return
+    which = "the champion" if packed.champion else "which is not the champion"
+    out.print(Text(f"{packed.bento} answers by {model} {packed.version}, {which}"), soft_wrap=True)
+    serve = f"bentoml serve {packed.bento} --host 127.0.0.1"
+    out.print(f"next: [bold]{serve}[/bold]", soft_wrap=True)
 
 
 @app.command()
@@ -188,3 +218,9 @@ def doctor(
         out.print(health.as_table(findings))
     if any(finding.wrong for finding in findings):
         raise typer.Exit(1)
+
+
+def _packages(model: str) -> Text:
+    """Say how the champion comes to be served."""
+    of = "" if model == DEFAULT_MODEL else f" --model {model}"
+    return Text.assemble("next: ", (f"genre-mlops package{of}", "bold"), " makes its bento")
