@@ -96,6 +96,7 @@ def test_promotion_asks_the_gate_and_force_needs_a_reason(place: Place):
     assert aliases(place) == {"champion": 1, "challenger": 2}
     told = cli(place, "promote", "2", "--force", "--reason", "for a test")
     assert f"{MODEL} 2 is champion (the gate says hold): for a test" in told
+    assert "next: genre-mlops package makes its bento" in told
     assert aliases(place) == {"champion": 2, "previous": 1}
     assert "is the champion already" in cli(place, "promote", "2", exit_code=1)
     assert "no version 9" in cli(place, "promote", "9", exit_code=1)
