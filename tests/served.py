@@ -23,6 +23,7 @@ class Server:
 
     url: str
     log: Path
+    pid: int
 
     def predict(self, path: Path) -> dict[str, object]:
         """Return the answer to a recording."""
@@ -63,7 +64,7 @@ def serve(
         )
     try:
         wait_until_ready(url, process, log)
-        yield Server(url, log)
+        yield Server(url, log, process.pid)
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGTERM)
