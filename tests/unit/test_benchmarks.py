@@ -2,6 +2,9 @@
 
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +12,9 @@ import pandas as pd
 import pytest
 
 from benchmarks.accuracy import Music, Trained, in_order, print_table, to_baseline
+from benchmarks.clients import Answered, Load, Request, run_clients
+from benchmarks.servers import CLIPS, Usage
+from benchmarks.serving import Found, Speed, print_goals
 
 
 @pytest.mark.slow
@@ -76,3 +82,81 @@ def test_a_row_less_another_is_compared_track_by_track(capsys: pytest.CaptureFix
     assert "| -0.125 (-0.375 to 0.000) |" in rows[4]
     print_table(music, found, floor, "baseline")
     assert "| 0.500 (" in capsys.readouterr().out.splitlines()[3]
+
+
+class Stub(BaseHTTPRequestHandler):
+    """Answers by the status that the address names; what it refuses it does not read."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        status = int(self.path[1:])
+        if status == 200:
+            self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(status)
+        self.send_header("Content-Length", "0")
+        if status != 200:
+            self.send_header("Connection", "close")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@pytest.fixture(scope="module")
+def stub() -> Iterator[int]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Stub) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server.server_address[1]
+        server.shutdown()
+        thread.join()
+
+
+def test_clients_of_a_server_see_its_answers(stub: int, tmp_path: Path):
+    # Far more than what lies on the way between the two.
+    body = tmp_path / "body"
+    body.write_bytes(bytes(20_000_000))
+    answered, refused = (Request(stub, f"/{s}", "audio/wav", str(body)) for s in (200, 429))
+    looks: list[int] = []
+    load = run_clients(
+        answered, n_clients=3, seconds=0.5, look=lambda: looks.append(1), look_every_s=0.05
+    )
+    assert set(load.statuses) == {"200"}
+    assert load.took_ms(0.5) <= load.took_ms(0.95)
+    assert looks
+    assert run_clients(answered, rate=8, seconds=0.5).statuses == {"200": 4}
+    assert run_clients(refused, rate=8, seconds=0.5).statuses == {"429": 4}
+    with ThreadingHTTPServer(("127.0.0.1", 0), Stub) as gone:
+        port = gone.server_address[1]
+    nobody = Request(port, "/200", "audio/wav", str(body))
+    assert run_clients(nobody, rate=8, seconds=0.5).statuses == {"ConnectionRefusedError": 4}
+
+
+def test_what_clients_saw_is_summed_up_without_the_beginning_and_the_refused():
+    answers = [Answered(at_s, took_s=at_s / 10, status="200") for at_s in (1, 3, 4, 5, 6, 7, 9)]
+    load = Load((*answers, Answered(6, 0.001, "429")), warm_s=2, until_s=8)
+    assert load.rate == 5 / 6
+    assert load.took_ms(0.5) == pytest.approx(500)
+    assert load.took_ms(0.95) == pytest.approx(900)
+    assert load.statuses == {"200": 7, "429": 1}
+
+
+def test_goals_of_serving_are_said_to_be_missed_where_one_case_misses_them(
+    capsys: pytest.CaptureFixture[str],
+):
+    def found(rate: float, p95_ms: float, usage: Usage, ready_s: float) -> Found:
+        speeds = [Speed(rate, p50_ms=20.0, p95_ms=p95_ms, cpu_ms=30.0, n_errors=0)] * 3
+        cases = {(clip, n_clients): speeds for clip in CLIPS for n_clients in (1, 8)}
+        return Found(cases, [usage], [ready_s], [ready_s])
+
+    ours, tutorials = found(60, 99, Usage(399, 300, 2), 3.9), found(10, 500, Usage(900, 800, 1), 9)
+    print_goals(ours, tutorials)
+    assert "MISSED" not in capsys.readouterr().out
+    tutorials.speeds["stereo.mp3", 8] = [Speed(13, 20, 500, 30, 0)] * 3
+    ours.speeds["stereo.wav", 1] = [Speed(66, 20, 101, 30, 0)] * 3
+    ours.usages.append(Usage(401, 300, 2))
+    ours.ready_s += [4.1, 4.2]
+    print_goals(ours, tutorials)
+    told = capsys.readouterr().out.splitlines()
+    assert [line.partition(":")[0] for line in told] == ["MISSED"] * 4
+    assert "4.6 to 6.6 times, least for mp3, 44.1 kHz stereo and 8 clients" in told[0]
