@@ -1,6 +1,7 @@
 """What Prometheus is told at `/metrics`."""
 
 import os
+from pathlib import Path
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -11,7 +12,7 @@ from prometheus_client import (
     Histogram,
     generate_latest,
 )
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from genre_mlops.serving.answers import ModelName
 
@@ -50,6 +51,18 @@ LOOKS = Counter(
     "Looks for another champion: same, new, refused (its files), failed (the registry).",
     ["outcome"],
 )
+
+
+def forget_the_dead() -> None:
+    """Leave out what a process that was killed told of its own: what it worked on, and by what."""
+    for path in Path(os.environ.get("PROMETHEUS_MULTIPROC_DIR", "")).glob("gauge_live*_*.db"):
+        pid = int(path.stem.rpartition("_")[2])
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            mark_process_dead(pid)  # type: ignore[no-untyped-call]
+        except PermissionError:
+            pass  # another's, and alive
 
 
 def show(model: ModelName, *, instead_of: ModelName | None = None) -> None:

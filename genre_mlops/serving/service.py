@@ -27,6 +27,7 @@ from genre_mlops.serving.limits import limits
 from genre_mlops.serving.problems import problem
 from genre_mlops.serving.request_lines import RequestLog
 from genre_mlops.serving.served import Served
+from genre_mlops.serving.supervisor import look_often
 from genre_mlops.serving.uploads import BatchUpload, Upload
 from genre_mlops.watch import Watch
 
@@ -69,6 +70,7 @@ class GenreClassifier:
     """Says which genres a recording has."""
 
     def __init__(self) -> None:
+        metrics.forget_the_dead()
         stored = bentoml.models.get(MODEL_ALIAS)
         self._served = Served.of(stored)
         metrics.show(self._served.model)
@@ -170,6 +172,7 @@ def _is_ours(record: logging.LogRecord) -> bool:
 
 
 log_requests()
+look_often()
 # BentoML logs both with the stack.
 logging.getLogger("bentoml._internal.server.http_app").addFilter(_is_ours)
 

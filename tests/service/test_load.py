@@ -11,7 +11,9 @@ from urllib.parse import urlsplit
 import httpx
 import psutil
 import pytest
+from bentoml._internal.utils import circus
 
+from genre_mlops.serving.supervisor import look_often
 from tests.served import Server, serve
 
 pytestmark = pytest.mark.slow
@@ -112,3 +114,11 @@ def test_a_worker_that_is_killed_is_replaced_and_leaves_no_file(
         assert time.monotonic() < deadline, status
         time.sleep(0.1)
     assert [path for path in scratch.rglob("*") if path.is_file()] == []
+    # Not what the other was at.
+    wait_for_in_flight(server, 0)
+
+
+def test_whether_the_worker_is_gone_is_looked_at_every_second(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(circus, "Arbiter", circus.Arbiter)
+    look_often()
+    assert circus.create_standalone_arbiter([]).check_delay == 1.0
