@@ -21,8 +21,12 @@ from genre_mlops.wording import without_password
 
 CHAMPION = "champion"
 _SHORT = 200
-# MLflow would try for minutes; the next look is another try.
-_PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
+# MLflow would try for minutes, where the next look is another try, and report its use to its makers.
+_MLFLOW = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+}
 
 
 def looks(
@@ -47,9 +51,9 @@ def looks(
         ``{"same": version}`` where the champion is the one known, or found last, ``{"version",
         "seal", "folder"}`` where it is another, ``{"problem": text}`` where that cannot be said.
     """
-    for variable, value in _PATIENCE.items():
+    for variable, value in _MLFLOW.items():
         os.environ.setdefault(variable, value)
-    # After its patience is set; what it remarks is not for the service's log.
+    # After these are set; what it remarks is not for the service's log.
     import mlflow
     from mlflow.exceptions import MlflowException
 
