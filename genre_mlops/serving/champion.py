@@ -21,7 +21,7 @@ from genre_mlops.wording import without_password
 
 CHAMPION = "champion"
 _SHORT = 200
-# MLflow would try for minutes, where the next look is another try, and report its use to its makers.
+# MLflow would try for minutes, where the next look is a try, and report its use to its makers.
 _MLFLOW = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
