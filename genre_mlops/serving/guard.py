@@ -88,10 +88,12 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or say why not."""
-        if scope["type"] != "http":
-            # Of WebSockets the service has none, and what it has not nobody guards.
-            if scope["type"] == "lifespan":
-                await self.app(scope, receive, send)
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
+            return
+        if scope["type"] == "websocket":
+            # There are none; who gets no answer would wait for one.
+            await send({"type": "websocket.close"})
             return
         exchange = _Exchange(scope, receive, send, self.limits)
         began = time.perf_counter()
@@ -151,6 +153,7 @@ class _Exchange:
         self._n_bytes, self._whole, self._cut_off = 0, False, False
         self._status, self._failed, self._body = 0, False, b""
         self._reason = ""
+        self._allowed: list[tuple[bytes, bytes]] = []
 
     @property
     def too_large(self) -> str:
@@ -177,6 +180,7 @@ class _Exchange:
             self._status = message["status"]
             said = Headers(raw=message["headers"]).get("content-type", "") == MEDIA_TYPE
             self._failed = self._cut_off or (self._status >= 400 and not said)
+            self._allowed = [item for item in message["headers"] if item[0] == b"allow"]
             if not self._failed:
                 await self._send({**message, "headers": [*message["headers"], *self._own()]})
         elif not self._failed:
@@ -198,7 +202,9 @@ class _Exchange:
             return
         self._status, self._reason = status, reason
         more = []
-        if status == 429:
+        if status == 405:
+            more = self._allowed
+        elif status == 429:
             more = [(b"retry-after", str(_BUSY_S).encode())]
         elif status == 401:
             more = [(b"www-authenticate", b'ApiKey realm="genre-mlops"')]
