@@ -7,6 +7,7 @@ file without a name, which is gone when the request, or the process, ends.
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Self
 
@@ -14,7 +15,8 @@ import bentoml
 from bentoml.exceptions import InvalidArgument
 from pydantic import Field, TypeAdapter, ValidationError
 from starlette.datastructures import FormData, UploadFile
-from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect
 
 from genre_mlops.serving.limits import limits
 
@@ -24,9 +26,11 @@ if TYPE_CHECKING:
 TopK = Annotated[int, Field(ge=1)] | None
 _TOP_K: TypeAdapter[TopK] = TypeAdapter(TopK)
 _FLAG = TypeAdapter(bool)
+_OPTIONS = frozenset({"top_k", "timeline"})
 # Fields that are no files: few and short.
 _MAX_FIELDS = 8
-_MAX_FIELD_BYTES = 1_000
+_MAX_FIELD_BYTES = 1_024
+_EXPECTED = "expected multipart/form-data with a file in the field audio"
 
 
 class Upload(bentoml.IODescriptor):  # type: ignore[misc]
@@ -74,30 +78,62 @@ class BatchUpload(bentoml.IODescriptor):  # type: ignore[misc]
         return upload
 
 
+class _Parser(MultiPartParser):
+    """Notes whether the form came to its end, without which its last file may be half of one."""
+
+    ended = False
+
+    def on_end(self) -> None:
+        self.ended = True
+
+
 async def _form(request: Request, *, max_files: int) -> FormData:
-    try:
-        return await request.form(
-            max_files=max_files, max_fields=_MAX_FIELDS, max_part_size=_MAX_FIELD_BYTES
+    media_type = request.headers.get("content-type", "").partition(";")[0]
+    # Another kind of form has no files, and is not worth the reading.
+    if media_type.strip().lower() != "multipart/form-data":
+        raise InvalidArgument(_EXPECTED)
+    async with aclosing(request.stream()) as stream:
+        parser = _Parser(
+            request.headers,
+            stream,
+            max_files=max_files,
+            max_fields=_MAX_FIELDS,
+            max_part_size=_MAX_FIELD_BYTES,
         )
-    except HTTPException as error:
-        raise InvalidArgument(f"malformed form: {error.detail}") from error
+        try:
+            form = await parser.parse()
+        except MultiPartException as error:
+            raise InvalidArgument(f"malformed form: {error.message}") from error
+        except UnicodeError as error:
+            raise InvalidArgument("malformed form: it is not of the charset it names") from error
+        except ClientDisconnect as error:
+            raise InvalidArgument("the connection ended before the form did") from error
+    # When the answer is sent, BentoML closes the request, and with it these files.
+    request._form = form
+    if not parser.ended:
+        raise InvalidArgument("malformed form: its end is missing")
+    return form
 
 
 def _files(form: FormData) -> list[BinaryIO]:
     """Return the files; they are read when their turn comes: what waits stays out of memory."""
     found = form.getlist("audio")
     if not found or not all(isinstance(file, UploadFile) for file in found):
-        raise InvalidArgument("expected multipart/form-data with a file in the field audio")
+        raise InvalidArgument(_EXPECTED)
     return [file.file for file in found if isinstance(file, UploadFile)]
 
 
 def _options(form: FormData) -> dict[str, Any]:
+    names = [name for name, _ in form.multi_items() if name != "audio"]
+    if not _OPTIONS.issuperset(names) or len({*names}) < len(names):
+        raise InvalidArgument("expected the fields audio, top_k and timeline, the last two once")
     try:
-        top_k = _TOP_K.validate_json(str(form.get("top_k", "null")))
+        top_k = _TOP_K.validate_json(str(form.get("top_k", "null")), strict=True)
     except ValidationError as error:
         raise InvalidArgument("top_k: expected an integer of at least 1") from error
     try:
-        timeline = _FLAG.validate_python(str(form.get("timeline", "false")))
+        # Python's True too.
+        timeline = _FLAG.validate_json(str(form.get("timeline", "false")).lower(), strict=True)
     except ValidationError as error:
         raise InvalidArgument("timeline: expected true or false") from error
     return {"top_k": top_k, "timeline": timeline}
