@@ -9,6 +9,7 @@ from pydantic.json_schema import models_json_schema
 
 from genre_mlops import __version__
 from genre_mlops.serving.answers import About, Answer, Batch, Problem
+from genre_mlops.serving.limits import limits
 from genre_mlops.serving.problems import MEDIA_TYPE
 
 _REF = "#/components/schemas/{model}"
@@ -22,7 +23,13 @@ def document() -> dict[str, Any]:
         [(model, "serialization") for model in _MODELS], ref_template=_REF
     )
     audio = {"type": "string", "contentMediaType": "application/octet-stream"}
-    several = {"type": "array", "items": audio, "minItems": 1, "description": f"each {_FORMATS}"}
+    several = {
+        "type": "array",
+        "items": audio,
+        "minItems": 1,
+        "maxItems": limits().max_files,
+        "description": f"each {_FORMATS}",
+    }
     single = {**audio, "description": _FORMATS}
     return {
         "openapi": "3.1.0",
@@ -41,7 +48,7 @@ def document() -> dict[str, Any]:
                 "get": {
                     "operationId": "model",
                     "summary": "Say which model answers, and what is allowed",
-                    "security": [{}, {"key": []}, {"bearer": []}],
+                    "security": _security(),
                     "responses": {
                         "200": _json("The model", "About"),
                         **_problems(401, 500, 503),
@@ -64,22 +71,31 @@ def _work(name: str, summary: str, audio: dict[str, Any]) -> dict[str, Any]:
     form = {
         "type": "object",
         "required": ["audio"],
+        "additionalProperties": False,
         "properties": {
             "audio": audio,
-            "top_k": {"type": "integer", "minimum": 1, "description": "genres to name; else all"},
+            "top_k": {
+                "type": ["integer", "null"],
+                "minimum": 1,
+                "description": "genres to name; else all",
+            },
             "timeline": {"type": "boolean", "default": False, "description": "part by part too"},
         },
     }
     return {
         "operationId": name,
         "summary": summary,
-        "security": [{}, {"key": []}, {"bearer": []}],
+        "security": _security(),
         "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": form}}},
         "responses": {
             "200": _json("The answer", "Answer" if name == "predict" else "Batch"),
             **_problems(400, 401, 408, 413, 415, 422, 429, 500, 503, 504),
         },
     }
+
+
+def _security() -> list[dict[str, list[str]]]:
+    return [{"key": []}, {"bearer": []}] if limits().needs_key else []
 
 
 def _json(description: str, model: str) -> dict[str, Any]:
@@ -101,7 +117,11 @@ def _problems(*statuses: int) -> dict[str, Any]:
         503: "The service is not ready",
         504: "The time for a request was over",
     }
-    return {str(s): {"description": meanings[s], "content": content} for s in statuses}
+    problems = {s: {"description": meanings[s], "content": content} for s in statuses}
+    if 429 in problems:
+        retry = {"schema": {"type": "integer", "minimum": 0}, "description": "in seconds"}
+        problems[429]["headers"] = {"Retry-After": retry}
+    return {str(s): said for s, said in problems.items()}
 
 
 def _probe(path: str) -> dict[str, Any]:
