@@ -60,8 +60,9 @@ _SMALL_BYTES = 1 << 24
     name="genre_classifier",
     workers=1,
     threads=LIMITS.threads,
-    # The guard has the limits: BentoML's would neither stop the work nor say problems in words.
-    traffic={"timeout": LIMITS.timeout_s + 60},
+    # The guard has the limits: BentoML's would neither stop the work nor say problems in words. It
+    # holds a kilobyte or more of each request until this is over.
+    traffic={"timeout": LIMITS.timeout_s + 5},
     logging={"access": {"enabled": False}},
     # Ours are at /metrics. BentoML's would keep figures of each address that anyone asked for.
     metrics={"enabled": False},
