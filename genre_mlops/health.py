@@ -170,7 +170,7 @@ def _bento() -> Finding:
 
     tag = latest_bento()
     if tag is None:
-        return Finding("bento", "note", "none yet: `genre-mlops package` makes that of the champion")
+        return Finding("bento", "note", "none yet: `genre-mlops package` makes one")
     return Finding("bento", "ok", f"{tag}, serve it with `make serve`")
 
 
