@@ -14,6 +14,7 @@ import pytest
 from bentoml._internal.utils import circus
 
 from genre_mlops.serving.supervisor import look_often
+from genre_mlops.serving.uploads import IN_MEMORY_BYTES
 from tests.served import Server, serve
 
 pytestmark = pytest.mark.slow
@@ -38,10 +39,10 @@ def server(store, scratch: Path, tmp_path_factory: pytest.TempPathFactory) -> It
 @pytest.fixture
 def upload(recording: Callable[..., Path]) -> httpx.Request:
     """A request that is too large to be kept in memory."""
-    audio = recording(duration_s=60.0).read_bytes()
+    audio = recording(duration_s=150.0).read_bytes()
     upload = httpx.Request("POST", "http://127.0.0.1/predict", files={"audio": audio})
     upload.read()
-    assert len(upload.content) > 2 * (1 << 20)
+    assert len(upload.content) > IN_MEMORY_BYTES
     return upload
 
 
