@@ -345,11 +345,11 @@ def mixture(good: bytes, folder: Path, *, seed: int) -> list[tuple[str, dict[str
     bad = list(recordings(folder, n_files=200, seed=seed).values())
     batch = [("audio", good), ("audio", bad[-1]), ("audio", good)]
     one = [("/predict", {"files": {"audio": content}}) for content in files.values()]
-    # Too large for the memory of a form.
+    # For a batch too large to be kept in memory.
     large = clip(20.0, sr=44_100)
     return [
         *(one * 60),
-        *[("/predict", {"files": {"audio": large}})] * 20,
+        *[("/predict_batch", {"files": {"audio": large}})] * 20,
         *(("/predict", {"files": {"audio": content}}) for content in bad),
         *[("/predict_batch", {"files": batch})] * 30,
         *(

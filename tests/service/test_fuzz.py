@@ -20,6 +20,7 @@ import numpy as np
 import psutil
 import pytest
 
+from genre_mlops.serving.uploads import IN_MEMORY_BYTES
 from tests import hostile
 from tests.served import Server, serve
 from tests.service.conftest import PROJECT
@@ -257,11 +258,12 @@ def test_who_hangs_up_leaves_nothing_behind(target: Target, unharmed: None):
             message = hostile.message(KEY, how, body=FORM)
             assert tell(target, message[:end], hang_up=True) in NO_HTTP
     wait_until(lambda: worker.num_fds() == n_handles)
-    half = hostile.message(KEY, "Content-Length: 50000000", body=FORM[:-20] + bytes(5_000_000))
+    begun = FORM[:-20] + bytes(IN_MEMORY_BYTES)
+    half = hostile.message(KEY, f"Content-Length: {2 * len(begun)}", body=begun)
     with ExitStack() as stack:
         for _ in range(3):
             stack.enter_context(target.wire()).sendall(half)
-        # Beyond a megabyte, each has a file, beside its connection: one without a name.
+        # Each has a file beside its connection, and none has a name.
         wait_until(lambda: worker.num_fds() == n_handles + 6)
         assert target.files() == files
     wait_until(lambda: worker.num_fds() == n_handles)
