@@ -14,6 +14,7 @@ from genre_mlops.readings import State
 from genre_mlops.shipping import Origin
 from genre_mlops.store import FeatureStore, Source
 from tests.music import write_tune
+from tests.stores import make_store
 
 CONFIG = Config().override(
     {
@@ -92,7 +93,7 @@ def make_plan(folder: Path, config: Config = CONFIG, *, n_tracks: int = 12) -> P
 
 def with_runs(plan: Plan) -> Plan:
     """Give a plan a database for runs."""
-    uri = f"sqlite:///{plan.folder / 'mlflow.db'}"
+    uri = make_store(plan.folder / "mlflow.db")
     client = MlflowClient(uri)
     experiment = client.create_experiment("tunes")
     parent = client.create_run(experiment).info.run_id

@@ -9,6 +9,7 @@ from typing import Any
 
 from genre_mlops import registry, tracking
 from genre_mlops.learning.verdict import Outcome, Ruling, Verdict
+from tests.stores import make_store
 
 NAME = "tunes"
 
@@ -20,7 +21,7 @@ def verdict(outcome: Outcome = "passed") -> Verdict:
 
 def make_versions(database: Path, n: int = 3) -> None:
     """Registers so many versions in a database of its own, and takes it for the store."""
-    tracking.use_tracking_uri(f"sqlite:///{database}")
+    tracking.use_tracking_uri(make_store(database))
     client = tracking.client()
     client.create_registered_model(NAME)
     for _ in range(n):

@@ -30,6 +30,7 @@ from genre_mlops.quality.charts import BOTTOM
 from genre_mlops.request_log import Requests
 from tests.promotions import NAME
 from tests.service.conftest import FEATURES, GENRES, make_bundle
+from tests.stores import make_store
 
 START = datetime(2026, 11, 30, 8, tzinfo=UTC)
 N_VALIDATION, N_REQUESTS = 60, 70
@@ -107,7 +108,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Place:
     (folder / "dull.jsonl").write_text(log_of(bundle, map(dull, requests)))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        tracking.use_tracking_uri(f"sqlite:///{folder / 'mlflow.db'}")
+        tracking.use_tracking_uri(make_store(folder / "mlflow.db"))
         client = tracking.client()
         client.create_registered_model(NAME)
         client.create_model_version(NAME, folder.as_uri())

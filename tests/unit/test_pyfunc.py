@@ -14,6 +14,7 @@ from genre_mlops.learning.bundle import Bundle, read_info, seal_of
 from genre_mlops.pyfunc import GenreClassifier
 from tests.music import write_tune
 from tests.service.conftest import GENRES, make_bundle
+from tests.stores import make_store
 
 NUMBERS = ["duration_s", *(f"p_{genre}" for genre in GENRES)]
 
@@ -85,7 +86,7 @@ def test_a_registered_version_keeps_to_its_signature(
 ):
     # Artifacts lie where the database was made.
     monkeypatch.chdir(tmp_path)
-    tracking.use_tracking_uri(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    tracking.use_tracking_uri(make_store(tmp_path / "mlflow.db"))
     with tracking.open_run("register"):
         number = registry.register(bundle, read_info(bundle), name="tunes", tags={})
     uri = f"models:/tunes/{number}"

@@ -9,11 +9,12 @@ from mlflow.tracking import MlflowClient
 from genre_mlops import tracking
 from genre_mlops.processes import this_process
 from genre_mlops.tracking import trials
+from tests.stores import make_store
 
 
 @pytest.fixture
 def client(tmp_path: Path) -> MlflowClient:
-    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    uri = make_store(tmp_path / "mlflow.db")
     tracking.use_tracking_uri(uri)
     return MlflowClient(uri)
 
