@@ -16,8 +16,15 @@ if TYPE_CHECKING:
 
 REAL_DATA = "GENRE_TEST_DATA"
 FAKE_MICROPHONE = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
-SHARE_THE_MAIN_JOB = {
-    f"tests/pipelines/test_{name}.py" for name in ("main", "parity", "registry", "ui")
+# What the tests of a file share, or those of several.
+SHARED = {
+    f"tests/pipelines/test_{name}.py": what
+    for what, names in {
+        "main job": ("main", "parity", "registry", "ui"),
+        "hard folder": ("hard_folder",),
+        "names of GTZAN": ("gtzan",),
+    }.items()
+    for name in names
 }
 
 
@@ -46,10 +53,9 @@ class SideBySide(LoadScopeScheduling):  # type: ignore[misc]
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        if file in SHARE_THE_MAIN_JOB:
-            return "main job"
         # The others of the pipelines run jobs of their own, which are long.
-        return nodeid if file.startswith("tests/pipelines/") else file
+        alone = nodeid if file.startswith("tests/pipelines/") else file
+        return SHARED.get(file, alone)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SideBySide:

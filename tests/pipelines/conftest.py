@@ -14,6 +14,9 @@ import httpx
 import psutil
 import pytest
 
+from tests import copied
+from tests.stores import make_store
+
 PROJECT = Path(__file__).parents[2]
 # Whole steps on little music: 60 tracks of 10 s, two trials of three epochs, an ensemble of two.
 SMALL = [
@@ -23,6 +26,10 @@ SMALL = [
     "network.cnn1d.n_blocks=3 network.cnn2d.filters=4 network.cnn2d.n_blocks=3 "
     "training.batch_size=16 training.members=2 evaluation.n_bootstrap=200",
 ]
+
+
+# Beside another test there is no core to be had, and workers for files take seconds to start.
+ALONE = {"LOKY_MAX_CPU_COUNT": "1"}
 
 
 @dataclass(frozen=True)
@@ -56,24 +63,39 @@ class Place:
         return [sys.executable, "-m", f"pipelines.{step}", *arguments]
 
     def run(
-        self, command: Sequence[str], *, exit_code: int = 0
+        self, command: Sequence[str], *, exit_code: int = 0, fresh: bool = False
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command in the place and check how it ends."""
-        done = subprocess.run(
-            command, cwd=self.root, env=self.env, capture_output=True, text=True, check=False
-        )
+        """Run a Python command in the place and check how it ends.
+
+        It finds the big libraries imported, unless it is to be fresh: as a user starts it.
+        """
+        if fresh:
+            done = subprocess.run(
+                command, cwd=self.root, env=self.env, capture_output=True, text=True, check=False
+            )
+        else:
+            assert command[0] == sys.executable
+            done = copied.run(command[1:], folder=self.root, env=self.env | ALONE)
         assert done.returncode == exit_code, f"{done.stdout}\n{done.stderr}"
         return done
 
     def pipeline(
-        self, arguments: Sequence[str], *, step: str = "main", exit_code: int = 0
+        self,
+        arguments: Sequence[str],
+        *,
+        step: str = "main",
+        exit_code: int = 0,
+        fresh: bool = False,
     ) -> subprocess.CompletedProcess[str]:
         """Run an entry point."""
-        return self.run(self.command(step, arguments), exit_code=exit_code)
+        return self.run(self.command(step, arguments), exit_code=exit_code, fresh=fresh)
 
-    def cli(self, *arguments: str, exit_code: int = 0) -> subprocess.CompletedProcess[str]:
+    def cli(
+        self, *arguments: str, exit_code: int = 0, fresh: bool = False
+    ) -> subprocess.CompletedProcess[str]:
         """Run `genre-mlops`."""
-        return self.run([sys.executable, "-m", "genre_mlops", *arguments], exit_code=exit_code)
+        command = [sys.executable, "-m", "genre_mlops", *arguments]
+        return self.run(command, exit_code=exit_code, fresh=fresh)
 
 
 @contextmanager
@@ -131,6 +153,12 @@ def place(tmp_path: Path) -> Place:
     return Place(tmp_path)
 
 
+@pytest.fixture
+def store(place: Place) -> None:
+    """The place's runs have a database already."""
+    make_store(place.root / "mlflow.db")
+
+
 @dataclass(frozen=True)
 class Ran:
     """A place where the main job has run, and what it printed."""
@@ -143,4 +171,4 @@ class Ran:
 def main_job(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     """The main job at a small size; tests that change its place say so in their names."""
     place = Place(tmp_path_factory.mktemp("main"))
-    return Ran(place, place.pipeline(SMALL).stdout)
+    return Ran(place, place.pipeline(SMALL, fresh=True).stdout)

@@ -1,5 +1,7 @@
 """What MLflow holds at a place."""
 
+from pathlib import Path
+
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
@@ -32,6 +34,21 @@ def runs_of(place: Place, step: str) -> list[Run]:
 def parent_of(run: Run) -> str | None:
     """Return the id of the run it is nested in."""
     return run.data.tags.get("mlflow.parentRunId")
+
+
+def artifacts_of(
+    place: Place, version: str, folder: str = "", *, model: str = MODEL
+) -> dict[str, Path]:
+    """Return the artifacts of the run that registered a version, by name."""
+    found = client(place)
+    run = found.get_run(found.get_model_version(model, version).run_id)
+    root = Path(run.info.artifact_uri.removeprefix("file://")) / folder
+    return {path.name: path for path in root.iterdir()}
+
+
+def aliases_of(place: Place, model: str = MODEL) -> dict[str, int]:
+    """Return a model's aliases, and the version of each."""
+    return {a: int(v) for a, v in client(place).get_registered_model(model).aliases.items()}
 
 
 def champion_of(place: Place) -> int:

@@ -22,6 +22,7 @@ from tests.pipelines.runs import client, runs_of
 NOBODY = "tcp://127.0.0.1:1"
 
 
+@pytest.mark.usefixtures("store")
 def test_files_that_give_no_features_are_named_counted_and_listed(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ):
@@ -109,6 +110,7 @@ def refuse(engine: Engine) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("store")
 def test_a_cluster_that_cannot_be_reached_is_said_before_any_work(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ):

@@ -39,6 +39,7 @@ def make_leaking_set(root: Path) -> tuple[Path, list[tuple[str, str]]]:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("store")
 def test_a_real_leak_is_refused_naming_the_pairs(place: Place):
     table, pairs = make_leaking_set(place.root / "music")
     done = place.pipeline(["--dataset", str(table)], step="validate", exit_code=3)

@@ -1,23 +1,20 @@
 """What goes wrong: bad parameters, bad data, a killed job."""
 
+import json
 import os
 import signal
-import subprocess
 import time
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
 
+from genre_mlops.config import Config
 from genre_mlops.learning.checkpoints import Checkpoint, Line
-from genre_mlops.search.studies import list_studies
-from tests.music import HARD_FOLDER_REASONS
-from tests.pipelines.conftest import SMALL, Place
+from tests import copied
+from tests.pipelines.conftest import ALONE, SMALL, Place
 from tests.pipelines.runs import champion_of, client, parent_of, runs_of, statuses
-
-TINY = (
-    "network.kind=cnn1d network.segment_frames=64 network.cnn1d.filters=2 "
-    "network.cnn1d.n_blocks=2 evaluation.n_bootstrap=100"
-)
+from tests.plans import UNCHANGED
 
 
 @pytest.mark.parametrize(
@@ -62,39 +59,7 @@ def test_a_database_that_is_not_there_is_said_before_any_work(
 
 
 @pytest.mark.slow
-def test_a_hard_folder_is_cleaned_named_and_used(
-    place: Place, hard_folder: Path, monkeypatch: pytest.MonkeyPatch
-):
-    database = f"sqlite:///{place.root / 'team.db'}"
-    monkeypatch.setenv("GENRE_SEARCH_STORAGE", database)
-    done = place.pipeline(
-        [
-            *("--dataset", str(hard_folder), "--trials", "3", "--epochs", "2", "--workers", "2"),
-            *("--objective", "accuracy+size", "--minutes", "30", "--set", TINY),
-        ]
-    )
-    assert len(runs_of(place, "trial")) == 3
-    train = runs_of(place, "train")[0]
-    assert train.data.tags["genre.objective"] == "accuracy+size"
-    pictures = client(place).list_artifacts(train.info.run_id, "search")
-    assert "search/pareto_front.png" in {file.path for file in pictures}
-    assert "; taken " in done.stdout
-    [study] = list_studies(database)
-    assert (study.name, study.n_ended, study.finished) == (train.data.tags["genre.study"], 3, True)
-    assert not (place.root / "workspace" / "studies" / "search.db").exists()
-    for track, reason in HARD_FOLDER_REASONS.items():
-        line = next(line for line in done.stdout.splitlines() if track in line)
-        assert reason in line
-    assert "2 passed over" in done.stdout
-    report = next(line for line in done.stdout.splitlines() if "quality report: " in line)
-    assert Path(report.partition("quality report: ")[2]).is_file()
-    assert "music: 12 tracks of 2 genres, 7 set aside" in done.stdout
-    assert champion_of(place) == 1
-    assert runs_of(place, "register")[0].data.metrics.keys() >= {"test_accuracy", "test_log_loss"}
-    assert set(statuses(place)) <= {"FINISHED", "KILLED"}  # a pruned trial is KILLED
-
-
-@pytest.mark.slow
+@pytest.mark.usefixtures("store")
 def test_a_refused_set_is_exit_code_3_with_its_offenders(
     place: Place, hard_folder: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -114,20 +79,13 @@ def test_a_refused_set_is_exit_code_3_with_its_offenders(
     assert "quality/report.html" in {file.path for file in report}
 
 
-def start_until_a_trial_trains(
-    place: Place, arguments: list[str], n_epochs: int
-) -> subprocess.Popen[bytes]:
+def start_until_a_trial_trains(place: Place, arguments: list[str], n_epochs: int) -> BaseProcess:
     """Start the main job and return when its second trial has ended more than so many epochs."""
-    process = subprocess.Popen(
-        place.command("main", arguments),
-        cwd=place.root,
-        env=place.env,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    command = place.command("main", arguments)[1:]
+    process = copied.start(command, folder=place.root, env=place.env | ALONE, told=place.root)
     deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
-        assert process.poll() is None, "the job ended before it could be killed"
+        assert process.is_alive(), "the job ended before it could be killed"
         if len(kept_of(place)) > n_epochs:
             return process
         time.sleep(0.2)
@@ -142,15 +100,23 @@ def kept_of(place: Place) -> list[Line]:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("store")
 def test_a_killed_job_goes_on_and_leaves_nothing_running(place: Place):
     # Long enough to be killed twice in the second trial, which is not cut short before.
-    arguments = [*SMALL, "--epochs", "40"]
-    arguments[arguments.index("--set") + 1] += " search.pruning=0 training.members=1"
+    arguments = [*SMALL, "--epochs", "40", "--network", "cnn1d"]
+    # Of the space the learning rate alone, for graphs that are made fast.
+    fixed = dict.fromkeys(f"search.space.{key}" for key in Config().search.space)
+    del fixed["search.space.training.learning_rate"]
+    settings = {"search.pruning": 0, "training.patience": 40, "training.members": 1}
+    settings |= UNCHANGED | fixed | {"evaluation.robustness_tracks": 0}
+    texts = [f"{key}={json.dumps(value)}" for key, value in settings.items()]
+    arguments[arguments.index("--set") + 1] += f" {' '.join(texts)}"
     kept: list[Line] = []
     for how, exit_code in ((signal.SIGTERM, 143), (signal.SIGKILL, -9)):
         process = start_until_a_trial_trains(place, arguments, len(kept))
         os.kill(process.pid, how)
-        assert process.wait(60) == exit_code
+        process.join(60)
+        assert process.exitcode == exit_code
         kept = kept_of(place)
         if how == signal.SIGTERM:
             assert "RUNNING" not in statuses(place)

@@ -1,4 +1,3 @@
-import multiprocessing
 import shutil
 import signal
 from pathlib import Path
@@ -7,6 +6,7 @@ import pytest
 
 from genre_mlops import promotions, registry, tracking
 from genre_mlops.errors import GateError, GenreError
+from tests import copied
 from tests.promotions import (
     NAME,
     die_at,
@@ -16,10 +16,6 @@ from tests.promotions import (
     roll_back,
     verdict,
 )
-
-# Its server imports MLflow once; each process is a copy of it.
-CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["tests.promotions"])
 
 
 @pytest.fixture(scope="module")
@@ -200,14 +196,12 @@ def test_aliases_that_somebody_moved_by_hand_are_seen_and_mended(two: Path):
 
 
 def test_of_two_promotions_at_once_one_wins_and_the_other_is_told(database: Path):
-    rounds = 50
-    together, told = CONTEXT.Barrier(3), CONTEXT.Queue()
+    rounds = 20
+    together, told = copied.CONTEXT.Barrier(3), copied.CONTEXT.Queue()
     processes = [
-        CONTEXT.Process(target=promote_at_once, args=(database, version, rounds, together, told))
+        copied.call(promote_at_once, database, version, rounds, together, told)
         for version in (1, 2)
     ]
-    for process in processes:
-        process.start()
     try:
         for number in range(rounds):
             together.wait(120)
@@ -227,6 +221,22 @@ def test_of_two_promotions_at_once_one_wins_and_the_other_is_told(database: Path
             process.join()
 
 
+def test_aliases_set_while_another_decides_end_where_the_last_decision_wants_them(
+    two: Path, monkeypatch: pytest.MonkeyPatch
+):
+    set_alias = tracking.set_alias
+
+    def overtaken(name: str, alias: str, version: int | None) -> None:
+        # Between what this one has read and what it writes, another decides, and settles it.
+        monkeypatch.setattr(tracking, "set_alias", set_alias)
+        promote(3)
+        set_alias(name, alias, version)
+
+    monkeypatch.setattr(tracking, "set_alias", overtaken)
+    assert promote(1).entries[-1].version == 3
+    assert aliases() == {"champion": 3, "previous": 1}
+
+
 @pytest.mark.parametrize("act", [promote_3, roll_back])
 def test_killed_between_any_two_steps_history_and_aliases_agree_again(
     fresh: Path, tmp_path: Path, act
@@ -238,8 +248,7 @@ def test_killed_between_any_two_steps_history_and_aliases_agree_again(
         promote(1)
         promote(2)
         tracking.set_alias(NAME, "challenger", 3)
-        process = CONTEXT.Process(target=die_at, args=(len(found), database, act))
-        process.start()
+        process = copied.call(die_at, len(found), database, act)
         process.join(60)
         history = registry.read_history(NAME)
         begun, behind = len(history.entries) == 3, bool(registry.differences(NAME, history))
