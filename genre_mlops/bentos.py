@@ -7,11 +7,11 @@ from pathlib import Path
 import genre_mlops
 from genre_mlops import registry, tracking
 from genre_mlops.errors import ConfigError, GenreError
-from genre_mlops.registry import CHAMPION, ModelVersion
+from genre_mlops.names import CARD, CHAMPION, REGISTERED_MODEL, REGISTERED_SEAL, SEAL
+from genre_mlops.registry import ModelVersion
 from genre_mlops.serving.packaging import BENTOFILE, package
 
 _KEPT = ("dataset", "split_digest", "features_digest", "synthetic", "trial_run_id")
-_SEAL = "bundle_sha256"
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def pack(name: str, number: int | None, project: Path) -> Packed:
         version=found.version,
         labels=labels,
         project=project,
-        card=tracking.read_text(found.run_id, "card.md"),
+        card=tracking.read_text(found.run_id, CARD),
     )
     champion = registry.version_of(name, CHAMPION) == found.version
     return Packed(tag, name, found.version, champion, labels)
@@ -90,11 +90,11 @@ def find_project() -> Path:
 
 def _labels(found: ModelVersion) -> dict[str, str]:
     """Say where a version comes from, for who has the bento and not the registry."""
-    labels = {"registered_model": found.name}
+    labels = {REGISTERED_MODEL: found.name}
     labels |= {key: found.tags[key] for key in _KEPT if key in found.tags}
-    if _SEAL in found.tags:
+    if SEAL in found.tags:
         # The bento's own seal is another: it does without the files that only training needs.
-        labels["registered_sha256"] = found.tags[_SEAL]
+        labels[REGISTERED_SEAL] = found.tags[SEAL]
     with suppress(GenreError):  # of a bundle that an older genre-mlops made
         code = registry.read_lineage(found.bundle).code
         labels["git_commit"] = (code.git_commit or "none") + "-dirty" * code.git_dirty

@@ -15,6 +15,7 @@ from genre_mlops.evidence import FILE, decide, gather, read_evidence
 from genre_mlops.learning.judged import Judged
 from genre_mlops.learning.verdict import Ruling, Verdict
 from genre_mlops.lineage import Lineage
+from genre_mlops.names import CARD
 from genre_mlops.pictures import comparison_picture
 from genre_mlops.registry import History, ModelVersion
 from genre_mlops.splits import split_digest
@@ -139,7 +140,7 @@ def _log_card(version: ModelVersion, lineage: Lineage, judged: Judged, setting: 
     bill = bill_of_materials(version, lineage, judged)
     tracking.log_text(bill, "bom.cdx.json", run_id=version.run_id)
     card = model_card(version, lineage, judged, setting)
-    tracking.log_text(card, "card.md", run_id=version.run_id)
+    tracking.log_text(card, CARD, run_id=version.run_id)
     tracking.log_text(as_page(card), "card.html", run_id=version.run_id)
     link = (
         f"[The run that registered it]({tracking.run_link(version.run_id)}) has pictures, tables, "

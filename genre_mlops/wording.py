@@ -1,11 +1,13 @@
 """Words for messages: what was perhaps meant, how many, one line, a cell, and no password."""
 
 import difflib
+import re
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 # The least share of letters in common for a name to be suggested.
 _ALIKE = 0.5
+_IN_QUERY = re.compile(r"(\b(?:password|token)=)[^&\s]+")
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -37,7 +39,7 @@ def in_cell(text: object) -> str:
 
 
 def without_password(text: str, address: str) -> str:
-    """Return a text about an address such as ``https://user:password@host`` without its password.
+    """Return a text about an address such as ``https://user:password@host`` without who asks.
 
     Parameters
     ----------
@@ -47,7 +49,8 @@ def without_password(text: str, address: str) -> str:
         A URL.
     """
     try:
-        password = urlsplit(address).password
+        secret, at, _ = urlsplit(address).netloc.rpartition("@")
     except ValueError:
-        return text
-    return text.replace(f":{password}@", ":***@") if password else text
+        secret = at = ""
+    told = text.replace(secret + at, "***@") if at else text
+    return _IN_QUERY.sub(r"\1***", told)

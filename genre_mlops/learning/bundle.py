@@ -25,11 +25,12 @@ from genre_mlops.domain import Clip
 from genre_mlops.errors import GenreError
 from genre_mlops.files import replacing
 from genre_mlops.logmel import LogMel
+from genre_mlops.names import BUNDLE_INFO
 from genre_mlops.segments import cut_segments, pool_segments, segment_starts
 from genre_mlops.spectrograms import Spectrogram, read_spectrogram
 from genre_mlops.watch import Watch
 
-INFO = "bundle.json"
+INFO = BUNDLE_INFO
 KERAS = "network.keras"
 ONNX = "network.onnx"
 FILTERS = "mel_filters.npz"

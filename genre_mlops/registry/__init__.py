@@ -1,5 +1,6 @@
 """The registry: versions of the registered model, who is champion, and the history of that."""
 
+from genre_mlops.names import CHAMPION
 from genre_mlops.registry.history import Entry, History, OvertakenError, in_words, read_history
 from genre_mlops.registry.promotion import (
     champion_number,
@@ -13,7 +14,6 @@ from genre_mlops.registry.promotion import (
 )
 from genre_mlops.registry.versions import (
     CHALLENGER,
-    CHAMPION,
     PREVIOUS,
     ModelVersion,
     challenge,

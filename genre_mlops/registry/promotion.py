@@ -13,8 +13,9 @@ import socket
 from genre_mlops import tracking
 from genre_mlops.errors import GateError, GenreError
 from genre_mlops.learning.verdict import Verdict
+from genre_mlops.names import CHAMPION
 from genre_mlops.registry.history import Entry, History, append, note_length, read_history
-from genre_mlops.registry.versions import CHALLENGER, CHAMPION, PREVIOUS, ModelVersion, version_of
+from genre_mlops.registry.versions import CHALLENGER, PREVIOUS, ModelVersion, version_of
 
 _log = logging.getLogger("genre_mlops.registry")
 _VERDICT = "genre.verdict"

@@ -12,9 +12,9 @@ from genre_mlops import tracking
 from genre_mlops.errors import GenreError
 from genre_mlops.learning.bundle import LINEAGE, BundleInfo, check_files, seal_of
 from genre_mlops.lineage import Lineage
+from genre_mlops.names import CHAMPION, SEAL
 
-CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
-_BUNDLE = "bundle_sha256"
+CHALLENGER, PREVIOUS = "challenger", "previous"
 _REQUIREMENTS = (
     *("mlflow", "numpy", "onnxruntime", "pandas", "pydantic", "pyyaml"),
     *("scipy", "soundfile", "soxr"),
@@ -70,7 +70,7 @@ def register(bundle: Path, info: BundleInfo, *, name: str, tags: Mapping[str, st
     """
     sealed = seal_of(bundle)
     for known in tracking.list_versions(name):
-        if known.tags.get(_BUNDLE) == sealed:
+        if known.tags.get(SEAL) == sealed:
             return known.number
     probabilities = {f"p_{genre}": "double" for genre in info.genres}
     model = tracking.log_pyfunc(
@@ -84,7 +84,7 @@ def register(bundle: Path, info: BundleInfo, *, name: str, tags: Mapping[str, st
         requirements=[f"{package}=={version(package)}" for package in _REQUIREMENTS],
         config={"seal": sealed},
     )
-    return tracking.register_model(model, name, {**tags, _BUNDLE: sealed})
+    return tracking.register_model(model, name, {**tags, SEAL: sealed})
 
 
 def challenge(name: str, number: int) -> None:
@@ -111,7 +111,7 @@ def find_version(name: str, number: int) -> ModelVersion:
     if found is None:
         raise GenreError(f"{name} has no version {number}: `genre-mlops models list` names them")
     bundle = tracking.download_bundle(name, number)
-    check_files(bundle, seal=found.tags.get(_BUNDLE, ""))
+    check_files(bundle, seal=found.tags.get(SEAL, ""))
     return ModelVersion(name, number, bundle, found.tags, found.run_id)
 
 

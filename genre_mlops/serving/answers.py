@@ -30,7 +30,11 @@ class Segment(BaseModel):
 
 
 class ModelName(BaseModel):
-    """Which model answers: its BentoML name and tag, and its version in the registry."""
+    """Which model answers.
+
+    The name and tag are BentoML's of a packaged model; of a champion that took its place the
+    registered model's name and MLflow's address.
+    """
 
     name: str
     version: int

@@ -15,11 +15,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from genre_mlops.learning.bundle import INFO
-from genre_mlops.serving.served import CARD
+from genre_mlops.names import BUNDLE_INFO, CARD, CHAMPION, SEAL, TAKEN
 from genre_mlops.wording import without_password
 
-CHAMPION = "champion"
 _SHORT = 200
 # MLflow would try for minutes, where the next look is a try, and report its use to its makers.
 _MLFLOW = {
@@ -43,37 +41,43 @@ def looks(
     every_s : float
         Pause between two looks, in seconds.
     known : tuple of (str, str)
-        Number and seal of the version that answers already; a champion of another is brought.
+        Number and seal of the version that answers already.
 
     Yields
     ------
     dict
-        ``{"same": version}`` where the champion is the one known, or found last, ``{"version",
-        "seal", "folder"}`` where it is another, ``{"problem": text}`` where that cannot be said.
+        ``{"same": version}`` where the champion answers already, ``{"refused": version}`` where it
+        was tried before, ``{"problem": text}`` where it cannot be said who is champion, and
+        otherwise ``{"version", "seal", "folder"}``: then a line of standard input is waited for,
+        `TAKEN` where that one answers from now on.
     """
     for variable, value in _MLFLOW.items():
         os.environ.setdefault(variable, value)
     # After these are set; what it remarks is not for the service's log.
     import mlflow
-    from mlflow.exceptions import MlflowException
 
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     client = mlflow.MlflowClient()
+    refused: tuple[str, str] | None = None
     while True:
         try:
             champion = client.get_model_version_by_alias(name, CHAMPION)
             # A version that was deleted and a new database may have a number once more.
-            found = (str(champion.version), champion.tags.get("bundle_sha256", ""))
-            if found == known:
-                yield {"same": int(found[0])}
-            else:
-                folder = _bring(mlflow, champion, place)
-                yield {"version": int(found[0]), "seal": found[1], "folder": str(folder)}
-                known = found
-        except (MlflowException, OSError) as error:
+            found = (str(champion.version), champion.tags.get(SEAL, ""))
+            folder = None if found in (known, refused) else _bring(mlflow, champion, place)
+        except Exception as error:  # whatever MLflow raises, the next look is another try
             text = " ".join(str(error).split()) or type(error).__name__
             text = without_password(text, mlflow.get_tracking_uri())
             yield {"problem": f"{name}: {text[:_SHORT]}"}
+        else:
+            if folder is None:
+                yield {"same" if found == known else "refused": int(found[0])}
+            else:
+                yield {"version": int(found[0]), "seal": found[1], "folder": str(folder)}
+                if sys.stdin.readline().strip() == TAKEN:
+                    known = found
+                else:
+                    refused = found
         if select.select([sys.stdin], [], [], every_s)[0]:
             return
 
@@ -85,9 +89,9 @@ def _bring(mlflow: Any, champion: Any, place: Path) -> Path:
     folder = Path(tempfile.mkdtemp(dir=place))
     model = f"models:/{champion.name}/{champion.version}"
     mlflow.artifacts.download_artifacts(model, dst_path=str(folder))
-    bundle = next((path.parent for path in folder.glob(f"**/artifacts/*/{INFO}")), None)
+    bundle = next((path.parent for path in folder.glob(f"**/artifacts/*/{BUNDLE_INFO}")), None)
     if bundle is None:
-        raise FileNotFoundError(f"the files of version {champion.version} hold no {INFO}")
+        raise FileNotFoundError(f"the files of version {champion.version} hold no {BUNDLE_INFO}")
     with suppress(mlflow.MlflowException):  # an older genre-mlops made none
         card = mlflow.artifacts.load_text(f"runs:/{champion.run_id}/{CARD}")
         (bundle / CARD).write_text(card, encoding="utf-8")

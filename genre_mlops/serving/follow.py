@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import shutil
 import signal
 import subprocess
@@ -12,9 +13,10 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import IO, Any
 
 from genre_mlops.errors import GenreError
+from genre_mlops.names import TAKEN
 from genre_mlops.serving import metrics
 from genre_mlops.serving.answers import ModelName
 from genre_mlops.serving.served import Served
@@ -23,6 +25,7 @@ _log = logging.getLogger("genre_mlops.champion")
 _log.setLevel(logging.INFO)
 # A module to run: imported here, it would bring MLflow with it.
 _LOOKS = "genre_mlops.serving.champion"
+_PREFIX = "genre-champion-"
 
 
 class Follower:
@@ -65,41 +68,50 @@ class Follower:
 
     def _run(self) -> None:
         while not self._ended.is_set():
-            with TemporaryDirectory(prefix="genre-champion-", ignore_cleanup_errors=True) as place:
-                self._listen(place)
+            try:
+                with TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True) as place:
+                    self._listen(place)
+            except (OSError, ValueError) as error:  # no memory, no disk, half a line
+                self._tell("failed", f"nothing looks for the champion: {error}")
             # What looks should never end: it was killed, or cannot start.
             self._ended.wait(self._every_s)
 
     def _listen(self, place: str) -> None:
         asked = [self._name, place, self._every_s, *self._known]
-        command = [sys.executable, "-m", _LOOKS, *map(str, asked)]
+        # MLflow's temporary files go where they are removed; keys are not its business.
+        env = {n: v for n, v in os.environ.items() if not n.startswith("GENRE_")}
         # In a session of its own: Ctrl-C is for the service, which ends it.
         with subprocess.Popen(
-            command,
+            [sys.executable, "-m", _LOOKS, *map(str, asked)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            env=env | {"TMPDIR": place},
             start_new_session=True,
         ) as child:
             self._child = child
             if self._ended.is_set():
                 child.terminate()
-            assert child.stdout  # noqa: S101
+            assert child.stdin and child.stdout  # noqa: S101, PT018
             for line in child.stdout:
-                self._hear(json.loads(line))
+                self._hear(json.loads(line), child.stdin)
         # By SIGTERM: what ends the service has reached it first.
         if not self._ended.is_set() and child.returncode != -signal.SIGTERM:
             self._tell("failed", f"what looks for the champion ended by {child.returncode}")
 
-    def _hear(self, look: dict[str, Any]) -> None:
+    def _hear(self, look: dict[str, Any], answer: IO[str]) -> None:
         if "problem" in look:
             self._tell("failed", look["problem"])
         elif "same" in look:
             metrics.LOOKS.labels("same").inc()
+            self._said = ""
+        elif "refused" in look:
+            metrics.LOOKS.labels("refused").inc()
         else:
-            self._load(look["version"], Path(look["folder"]), seal=look["seal"])
+            taken = self._load(look["version"], Path(look["folder"]), seal=look["seal"])
+            print(TAKEN if taken else "refused", file=answer, flush=True)
 
-    def _load(self, version: int, folder: Path, *, seal: str) -> None:
+    def _load(self, version: int, folder: Path, *, seal: str) -> bool:
         tag = f"models:/{self._name}/{version}"
         model = ModelName(name=self._name, version=version, tag=tag)
         try:
@@ -108,12 +120,13 @@ class Follower:
             self._take(Served.load(folder, model, seal=seal))
         except Exception as error:  # whatever is wrong with it, the other goes on
             self._tell("refused", f"{tag}: {' '.join(str(error).split())}")
-        else:
-            metrics.LOOKS.labels("new").inc()
-            self._said, self._known = "", (version, seal)
-            _log.info("the champion is version %d of %s now", version, self._name)
+            return False
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+        metrics.LOOKS.labels("new").inc()
+        self._said, self._known = "", (version, seal)
+        _log.info("the champion is version %d of %s now", version, self._name)
+        return True
 
     def _tell(self, outcome: str, text: str) -> None:
         metrics.LOOKS.labels(outcome).inc()

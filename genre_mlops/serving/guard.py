@@ -58,12 +58,15 @@ class Asked:
         The client's `X-Request-ID`, or one made here.
     deadline_s : float
         By `time.monotonic`, in seconds.
+    began_s : float
+        When it came, by the same clock.
     notes : dict
         What the answer adds to the line of the log.
     """
 
     request_id: str
     deadline_s: float
+    began_s: float
     notes: dict[str, object] = field(default_factory=dict)
 
 
@@ -146,7 +149,8 @@ class _Exchange:
         self._receive, self._send, self._limits = receive, send, limits
         given = self.headers.get("x-request-id", "")
         request_id = given if _ID.fullmatch(given) else uuid.uuid4().hex
-        self.asked = Asked(request_id, time.monotonic() + limits.timeout_s)
+        now = time.monotonic()
+        self.asked = Asked(request_id, now + limits.timeout_s, now)
         self.path: str = scope["path"]
         self.is_work = scope["method"] == "POST" and self.path in WORK
         self.is_open = self.path in _OPEN or self.path.startswith(_STATIC)

@@ -17,6 +17,8 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 from genre_mlops.serving.answers import ModelName
 
 MEDIA_TYPE = CONTENT_TYPE_LATEST
+# The variable by which BentoML names where its processes keep their figures.
+_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 REQUESTS = Counter("genre_requests_total", "Answered requests.", ["path", "status"])
 REQUEST_S = Histogram(
     "genre_request_seconds",
@@ -26,7 +28,8 @@ REQUEST_S = Histogram(
 )
 STAGE_S = Histogram(
     "genre_stage_seconds",
-    "Stages of a prediction: decode (with resampling), features (log-mel), network.",
+    "Stages of an answer: wait (upload and queue), decode (with resampling), features (log-mel), "
+    "network.",
     ["stage"],
     buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10),
 )
@@ -55,14 +58,23 @@ LOOKS = Counter(
 
 def forget_the_dead() -> None:
     """Leave out what a process that was killed told of its own: what it worked on, and by what."""
-    for path in Path(os.environ.get("PROMETHEUS_MULTIPROC_DIR", "")).glob("gauge_live*_*.db"):
+    if _FOLDER not in os.environ:
+        return
+    for path in Path(os.environ[_FOLDER]).glob("gauge_live*_*.db"):
         pid = int(path.stem.rpartition("_")[2])
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
+        if is_dead(pid):
             mark_process_dead(pid)  # type: ignore[no-untyped-call]
-        except PermissionError:
-            pass  # another's, and alive
+
+
+def is_dead(pid: int) -> bool:
+    """Whether there is no process of this number."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        pass  # another's
+    return False
 
 
 def show(model: ModelName, *, instead_of: ModelName | None = None) -> None:
@@ -80,7 +92,7 @@ def text() -> bytes:
     """Return all of them, as Prometheus reads them."""
     registry = REGISTRY
     # Where BentoML serves, figures are kept in files, which a worker that ended leaves to the next.
-    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+    if _FOLDER in os.environ:
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     return generate_latest(registry)

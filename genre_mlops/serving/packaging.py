@@ -32,11 +32,11 @@ from genre_mlops.learning.bundle import (
     seal_of,
     write_info,
 )
+from genre_mlops.names import CARD, SEAL
 
 logger = logging.getLogger(__name__)
 
 NAME = "genre_classifier"
-CARD = "card.md"
 BENTOFILE = "bentofile.yaml"
 _DIGEST_CHARS = 12
 # What a model is made of: one of another form is another model. 2: its seal is among its labels.
@@ -248,7 +248,7 @@ def _make(job: Mapping[str, Any]) -> None:
             shutil.copyfile(bundle / name, served / name)
         # Sealed anew: the bundle's own seal names files that serving does not need.
         write_info(served, read_info(bundle))
-        labels = {**job["labels"], "bundle_sha256": seal_of(served)}
+        labels = {**job["labels"], SEAL: seal_of(served)}
         with bentoml.models.create(f"{NAME}:{job['model_tag']}", labels=labels) as model:
             for name in (ONNX, FILTERS, INFO):
                 shutil.copyfile(served / name, Path(model.path) / name)

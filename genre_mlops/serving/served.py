@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from genre_mlops.names import CARD, SEAL
 from genre_mlops.serving.answers import About, ModelName
 
 if TYPE_CHECKING:
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
 
     from genre_mlops.learning.bundle import Bundle, BundleInfo
     from genre_mlops.serving.limits import Limits
-
-CARD = "card.md"
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ class Served:
         model = ModelName(
             name=stored.tag.name, version=int(labels["registry_version"]), tag=str(stored.tag)
         )
-        return cls.load(Path(stored.path), model, seal=labels.get("bundle_sha256", ""))
+        return cls.load(Path(stored.path), model, seal=labels.get(SEAL, ""))
 
     @classmethod
     def load(cls, folder: Path, model: ModelName, *, seal: str) -> Served:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import logging
 import os
+import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -18,6 +19,7 @@ from bentoml._internal.utils.analytics import usage_stats
 from bentoml.exceptions import BentoMLException, UnprocessableEntity
 
 from genre_mlops.errors import AudioError, ConfigError, TooSlowError
+from genre_mlops.names import REGISTERED_MODEL, REGISTERED_SEAL
 from genre_mlops.serving import metrics
 from genre_mlops.serving.about import site
 from genre_mlops.serving.answers import About, Answer, Batch, BatchItem, Problem, answer_of
@@ -27,7 +29,7 @@ from genre_mlops.serving.limits import limits
 from genre_mlops.serving.problems import problem
 from genre_mlops.serving.request_lines import RequestLog
 from genre_mlops.serving.served import Served
-from genre_mlops.serving.supervisor import look_often
+from genre_mlops.serving.supervisor import set_up
 from genre_mlops.serving.uploads import BatchUpload, Upload
 from genre_mlops.watch import Watch
 
@@ -47,8 +49,6 @@ os.environ.setdefault("OTEL_SDK_DISABLED", "true")
 # it was built, and BentoML resolves the alias to that version when the bento is served: a tag such
 # as genre_classifier:latest would be looked up in the store anew.
 MODEL_ALIAS = "champion"
-# Labels by which the packaging says whose version it is, and which files that has.
-REGISTERED, REGISTERED_SEAL = "registered_model", "registered_sha256"
 LIMITS = limits()
 _FAILURES = frozenset({HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE})
 # What is larger stays on disk while it is decoded.
@@ -84,10 +84,10 @@ class GenreClassifier:
             self._follower.stop()
 
     def _follow(self, labels: Mapping[str, str]) -> Follower:
-        if REGISTERED not in labels:
+        if REGISTERED_MODEL not in labels:
             raise ConfigError("GENRE_FOLLOW_CHAMPION: this bento names no registered model")
         follower = Follower(
-            labels[REGISTERED],
+            labels[REGISTERED_MODEL],
             every_s=LIMITS.follow_every_s,
             known=(self._served.model.version, labels.get(REGISTERED_SEAL, "")),
             take=self._take,
@@ -103,6 +103,7 @@ class GenreClassifier:
     @bentoml.api(input_spec=Upload)  # type: ignore[untyped-decorator]
     def predict(self, audio: BinaryIO, top_k: int | None = None, timeline: bool = False) -> Answer:
         """Say which genres a recording has: wav, flac, mp3, ogg, au or aiff."""
+        _note_wait()
         try:
             return self._answer(audio, top_k=top_k, timeline=timeline)
         except AudioError as error:
@@ -115,6 +116,7 @@ class GenreClassifier:
         self, audio: list[BinaryIO], top_k: int | None = None, timeline: bool = False
     ) -> dict[str, Any]:
         """Say which genres several recordings have; one that cannot be used stops no other."""
+        _note_wait()
         items = [self._item(one, top_k=top_k, timeline=timeline) for one in audio]
         # Not as a `Batch`: BentoML's client takes what is nothing for what its type says.
         return Batch(items=items).model_dump()
@@ -173,7 +175,7 @@ def _is_ours(record: logging.LogRecord) -> bool:
 
 
 log_requests()
-look_often()
+set_up()
 # BentoML logs both with the stack.
 logging.getLogger("bentoml._internal.server.http_app").addFilter(_is_ours)
 
@@ -186,6 +188,14 @@ def _contents(audio: BinaryIO) -> bytes | io.FileIO:
         return audio.read()
     # Of its own, to be closed when it is read; BentoML closes the upload's.
     return io.FileIO(os.dup(audio.fileno()))
+
+
+def _note_wait() -> None:
+    """Note how long a request waited for its upload, and for a thread."""
+    if asked := ASKED.get():
+        waited_s = time.monotonic() - asked.began_s
+        metrics.STAGE_S.labels("wait").observe(waited_s)
+        asked.notes["wait_ms"] = round(1e3 * waited_s, 1)
 
 
 def _count(prediction: Prediction, watch: Watch) -> None:

@@ -1,24 +1,35 @@
 """BentoML's supervisor: the process that starts the one that answers, and starts it again."""
 
-import sys
+import os
+import shutil
+from pathlib import Path
 from typing import Any
 
-_CIRCUS = "bentoml._internal.utils.circus"
+import bentoml
+
+from genre_mlops.serving.metrics import is_dead
+
 _LOOK_S = 1.0
 
 
-def look_often() -> None:
-    """Have it look every second whether the process that answers is gone.
+def set_up() -> None:
+    """Give the supervisor, which imports a service before all else, what has no setting.
 
-    It would every ten, and has no setting for it. In the other process there is nothing to do:
-    only the supervisor has imported what it supervises by when it imports a service.
+    It would look every ten seconds only whether the process that answers is gone. And it would
+    keep figures for Prometheus in a folder of BentoML's home, which each server that starts wipes.
     """
-    circus: Any = sys.modules.get(_CIRCUS)
-    if circus is None:
-        return
+    if bentoml.server_context.worker_index is not None:
+        return  # the one that answers
+    from bentoml._internal.configuration.containers import BentoMLContainer
+    from bentoml._internal.utils import circus
 
-    class Arbiter(circus.Arbiter):  # type: ignore[misc]
+    class Arbiter(circus.Arbiter):
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             super().__init__(*args, **{**kwargs, "check_delay": _LOOK_S})
 
-    circus.Arbiter = Arbiter
+    circus.Arbiter = Arbiter  # type: ignore[misc]
+    figures = Path(BentoMLContainer.bentoml_home.get(), "prometheus_multiproc_dir")
+    for former in figures.glob("*/"):
+        if former.name.isdecimal() and is_dead(int(former.name)):
+            shutil.rmtree(former, ignore_errors=True)
+    BentoMLContainer.prometheus_multiproc_dir.set(str(figures / str(os.getpid())))

@@ -1,5 +1,7 @@
 """A served bento that is asked for more than it may take, and one whose worker is killed."""
 
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,9 +13,7 @@ from urllib.parse import urlsplit
 import httpx
 import psutil
 import pytest
-from bentoml._internal.utils import circus
 
-from genre_mlops.serving.supervisor import look_often
 from genre_mlops.serving.uploads import IN_MEMORY_BYTES
 from tests.served import Server, serve
 
@@ -119,7 +119,16 @@ def test_a_worker_that_is_killed_is_replaced_and_leaves_no_file(
     wait_for_in_flight(server, 0)
 
 
-def test_whether_the_worker_is_gone_is_looked_at_every_second(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(circus, "Arbiter", circus.Arbiter)
-    look_often()
-    assert circus.create_standalone_arbiter([]).check_delay == 1.0
+def test_whether_the_worker_is_gone_is_looked_at_every_second(store):
+    script = """
+import sys
+import bentoml
+
+bentoml.load(sys.argv[1])
+from bentoml._internal.utils.circus import create_standalone_arbiter
+print(create_standalone_arbiter([]).check_delay)
+"""
+    # As BentoML's command line does it: the service first, then what supervises it.
+    command = [sys.executable, "-c", script, store.tags[2]]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.split()[-1] == "1.0"

@@ -51,6 +51,9 @@ def test_a_bento_keeps_its_model_when_another_is_latest(
     assert got == pytest.approx(expected.probabilities, abs=1e-6)
     assert got != pytest.approx(Bundle(store.bundles[2]).predict(path).probabilities, abs=1e-3)
     assert server.predict(path)["model"]["version"] == 2
+    # What the other started and ended, of the same home, has left this one's figures alone.
+    told = httpx.get(f"{server.url}/metrics").text
+    assert 'genre_requests_total{path="/predict",status="200"}' in told
 
 
 def test_the_client_of_bentoml_can_ask(server, recording: Recording):
@@ -114,6 +117,7 @@ def test_answers_are_kept_for_the_monitor_counted_and_logged(
         'genre_rejected_total{reason="audio"} 1.0',
         'genre_rejected_total{reason="key"} 1.0',
         'genre_stage_seconds_count{stage="network"} 2.0',
+        'genre_stage_seconds_count{stage="wait"} 3.0',
         f'genre_predictions_total{{genre="{expected.genre}",sure="true"}} 2.0',
         "genre_confidence_count 2.0",
         'version="2"} 1.0',

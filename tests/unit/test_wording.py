@@ -32,8 +32,14 @@ def test_one_is_not_many():
 
 def test_a_password_in_an_address_is_not_told():
     address = "postgresql+psycopg://anna:s%40crét@db.example:5432/runs"
-    told = without_password(f"{address} cannot be read: no route to {address}?x=s%40crét", address)
-    shown = "postgresql+psycopg://anna:***@db.example:5432/runs"
-    assert told == f"{shown} cannot be read: no route to {shown}?x=s%40crét"
+    told = without_password(f"{address} cannot be read: no route to {address}?user=anna", address)
+    shown = "postgresql+psycopg://***@db.example:5432/runs"
+    assert told == f"{shown} cannot be read: no route to {shown}?user=anna"
+    assert (
+        without_password("https://t0ken@host is away", "https://t0ken@host")
+        == "https://***@host is away"
+    )
+    asked = "postgresql://host/runs?password=s%40crét&sslmode=require"
+    assert without_password(asked, asked) == "postgresql://host/runs?password=***&sslmode=require"
     for plain in ("sqlite:////home/anna/mlflow.db", "http://127.0.0.1:5000", "mlruns", "http://[x"):
         assert without_password(f"{plain} is away", plain) == f"{plain} is away"
