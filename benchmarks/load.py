@@ -95,9 +95,9 @@ def main() -> None:
     print(f"load of the machine {os.getloadavg()[0]:.1f}")
     is_right = [
         judge(
-            f"{when} only {' and '.join(allowed)}", set(load.statuses) <= set(allowed), told(load)
+            f"{when} {' and '.join(seen)} and nothing else", set(load.statuses) == {*seen}, told(load)
         )
-        for when, load, allowed in (
+        for when, load, seen in (
             ("at 80 %", usual, ["200"]),
             ("at twice the capacity", beyond, ["200", "429"]),
             ("at 80 % again", after, ["200"]),
