@@ -1,4 +1,4 @@
-"""Benchmarks that are quick at a small size still run, and their tables say what they should."""
+"""Benchmarks that are quick at a small size still run; of the long ones, what they count by."""
 
 import subprocess
 import sys
