@@ -47,7 +47,10 @@ def champions(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         version: make_bundle(folder / f"b{version}", seed=10 + version) for version in (1, 2, 3)
     }
     labels = {REGISTERED_MODEL: NAME, REGISTERED_SEAL: seal_of(bundles[1])}
-    tag = package(bundles[1], version=1, labels=labels, project=store.project)
+    with pytest.MonkeyPatch.context() as patch:
+        # Of its own: in the home that tests share, another bento is the latest.
+        patch.setenv("BENTOML_HOME", str(folder / "home"))
+        tag = package(bundles[1], version=1, labels=labels, project=store.project)
     before = tracking.tracking_uri()
     command = ["mlflow", "server", "--workers", "1", "--backend-store-uri", "sqlite:///runs.db"]
     with serving(dict(os.environ), folder, command, "health") as url:
@@ -60,7 +63,7 @@ def champions(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 @contextmanager
-def following(champions: Registry, store: Store, folder: Path) -> Iterator[Server]:
+def following(champions: Registry, folder: Path) -> Iterator[Server]:
     """Serve version 1, which follows the champion."""
     env = {
         "GENRE_FOLLOW_CHAMPION": "1",
@@ -70,7 +73,7 @@ def following(champions: Registry, store: Store, folder: Path) -> Iterator[Serve
         "TMPDIR": str(folder / "tmp"),
     }
     (folder / "tmp").mkdir()
-    with serve(champions.tag, home=store.home, folder=folder, env=env) as server:
+    with serve(champions.tag, home=champions.folder / "home", folder=folder, env=env) as server:
         yield server
     # What was brought is gone, and what MLflow made of its own.
     assert [path.name for path in (folder / "tmp").iterdir() if path.is_file()] == []
@@ -134,7 +137,7 @@ def looks(server: Server, outcome: str) -> float:
     )
 
 
-def test_another_champion_takes_its_place_and_no_request_fails(champions, store, tmp_path: Path):
+def test_another_champion_takes_its_place_and_no_request_fails(champions, tmp_path: Path):
     champions.crown(1)
     path = write_audio(
         tmp_path / "clip.wav", noise(duration_s=3.0, sr=11_025, n_channels=2), 11_025
@@ -151,7 +154,7 @@ def test_another_champion_takes_its_place_and_no_request_fails(champions, store,
                     client.post(f"{server.url}/predict", files={"audio": path.read_bytes()})
                 )
 
-    with following(champions, store, tmp_path) as server:
+    with following(champions, tmp_path) as server:
         # What was packaged is the champion already.
         wait_for(lambda: looks(server, "same") > 0)
         assert model(server)["name"] == "genre_classifier"
@@ -177,12 +180,12 @@ def test_another_champion_takes_its_place_and_no_request_fails(champions, store,
     assert f'genre_model_info{{name="{NAME}",tag="models:/{NAME}/1",version="1"}} 0.0' in told
 
 
-def test_whatever_goes_wrong_the_model_that_answers_goes_on(champions, store, tmp_path: Path):
+def test_whatever_goes_wrong_the_model_that_answers_goes_on(champions, tmp_path: Path):
     path = write_audio(
         tmp_path / "clip.wav", noise(duration_s=3.0, sr=11_025, n_channels=2), 11_025
     )
     champions.crown(2)
-    with following(champions, store, tmp_path) as server:
+    with following(champions, tmp_path) as server:
         wait_for(lambda: version(server) == 2)
 
         # A file of the new champion was changed.
@@ -222,12 +225,12 @@ def test_whatever_goes_wrong_the_model_that_answers_goes_on(champions, store, tm
         wait_for(lambda: answers(server) and version(server) == 2)
 
 
-def test_a_start_without_a_registry_ends_in_words(champions, store, tmp_path: Path):
+def test_a_start_without_a_registry_ends_in_words(champions, tmp_path: Path):
     env = {"GENRE_FOLLOW_CHAMPION": "1", "MLFLOW_TRACKING_URI": ""}
     with (
         pytest.raises(
             pytest.fail.Exception, match=r"GENRE_FOLLOW_CHAMPION: .* MLFLOW_TRACKING_URI"
         ),
-        serve(champions.tag, home=store.home, folder=tmp_path, env=env),
+        serve(champions.tag, home=champions.folder / "home", folder=tmp_path, env=env),
     ):
         pass
