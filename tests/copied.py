@@ -12,8 +12,9 @@ import multiprocessing
 import os
 import runpy
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from multiprocessing import forkserver
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -48,24 +49,35 @@ def call(function: Callable[..., object], *arguments: object) -> BaseProcess:
     return process
 
 
-def start(
+@contextmanager
+def started(
     arguments: Sequence[str], *, folder: Path, env: Mapping[str, str], told: Path
-) -> BaseProcess:
-    """Do what `python` does with these arguments, -m or -c first; print into files in `told`."""
-    return call(_become, [*arguments], folder, dict(env), told)
+) -> Iterator[BaseProcess]:
+    """Do what `python` does with these arguments, -m or -c first; print into files in `told`.
+
+    It is killed where the block ends before it does.
+    """
+    process = call(_become, [*arguments], folder, dict(env), told)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.join()
 
 
 def run(arguments: Sequence[str], *, folder: Path, env: Mapping[str, str]) -> CompletedProcess[str]:
     """Do it, and wait for the end."""
     with TemporaryDirectory() as told:
-        process = start(arguments, folder=folder, env=env, told=Path(told))
-        process.join()
+        with started(arguments, folder=folder, env=env, told=Path(told)) as process:
+            process.join()
         output, errors = (Path(told, name).read_text() for name in ("output", "errors"))
     return CompletedProcess([*arguments], process.exitcode, output, errors)
 
 
 def _become(arguments: list[str], folder: Path, env: dict[str, str], told: Path) -> None:
     gc.freeze()
+    # It starts one of its own then, which tidies up after it when it is killed.
+    resource_tracker._resource_tracker._fd = None
     os.environ.clear()
     os.environ.update(env)
     os.chdir(folder)

@@ -1,13 +1,15 @@
 """Searches by several processes: on SQLite, PostgreSQL and a cluster, and while they are killed."""
 
 import os
+import pickle
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from threading import Thread
 
@@ -28,21 +30,21 @@ from genre_mlops.fitting import Plan, sources_of
 from genre_mlops.search import search
 from genre_mlops.search.attributes import DONE, JOB, PLACE, RUN, WORKER
 from genre_mlops.store import FeatureStore
-from tests import postgres
+from tests import copied, postgres
 from tests.clusters import scheduler, worker
 from tests.plans import CONFIG, UNCHANGED, make_plan, with_runs
 from tests.searches import SPACE, newest, only
 from tests.unit.search.conftest import fresh
 
 pytestmark = pytest.mark.slow
-PROJECT = Path(__file__).parents[2]
 STATUS = {TrialState.COMPLETE: "FINISHED", TrialState.PRUNED: "KILLED", TrialState.FAIL: "KILLED"}
+N_TRIALS = 24
 # Trainings of a second, some of them pruned after the second of four epochs.
 SHORT = {
     "network.kind": "cnn1d",
     "network.cnn1d.n_blocks": 1,
     "training.epochs": 4,
-    "search.trials": 40,
+    "search.trials": N_TRIALS,
     "search.startup_trials": 8,
     "search.pruning_warmup_share": 0.5,
     "features.n_mels": 20,
@@ -112,10 +114,10 @@ def ended_ones(plan: Plan, n_trials: int) -> list[FrozenTrial]:
 def test_two_workers_on_sqlite(plan: Plan):
     tracking.use_tracking_uri(plan.tracking_uri)
     best = search(plan, Engine(2))
-    ended = ended_ones(plan, 40)
-    assert len(newest(plan).get_trials()) == len(runs_of(plan)) == 40
+    ended = ended_ones(plan, N_TRIALS)
+    assert len(newest(plan).get_trials()) == len(runs_of(plan)) == N_TRIALS
     states = Counter(trial.state for trial in ended)
-    assert states[TrialState.COMPLETE] + states[TrialState.PRUNED] == 40
+    assert states[TrialState.COMPLETE] + states[TrialState.PRUNED] == N_TRIALS
     assert states[TrialState.PRUNED] == best.n_pruned > 0
     losses = [trial.values[0] for trial in ended if trial.state is TrialState.COMPLETE]
     assert best.validation_loss == min(losses)
@@ -143,43 +145,29 @@ def weights_of(network: Path) -> list[bytes]:
     return [weights.tobytes() for weights in load_network(network).get_weights()]
 
 
-SEARCH = """
-import pickle, sys
-from genre_mlops import tracking
-from genre_mlops.engine import Engine
-from genre_mlops.processes import this_process
-from genre_mlops.search import search
-from dataclasses import replace
-
-if __name__ == "__main__":
-    plan = replace(pickle.load(open(sys.argv[1], "rb")), job=this_process())
-    tracking.use_tracking_uri(plan.tracking_uri)
-    tracking.sweep_dead_runs()
-    search(plan, Engine(2))
-"""
+def searching(plan: Plan, folder: Path) -> AbstractContextManager[BaseProcess]:
+    """Run the same search in a process of its own."""
+    pickled = folder / "plan.pickle"
+    pickled.write_bytes(pickle.dumps(plan))
+    command = ["-m", "tests.pipelines.searching", str(pickled)]
+    return copied.started(command, folder=folder, env=os.environ, told=folder)
 
 
-def start(plan: Plan, folder: Path) -> "subprocess.Popen[bytes]":
-    """Start the same search in a process of its own."""
-    import pickle
-
-    (folder / "plan.pickle").write_bytes(pickle.dumps(plan))
-    (folder / "job.py").write_text(SEARCH)
-    return subprocess.Popen(
-        [sys.executable, str(folder / "job.py"), str(folder / "plan.pickle")],
-        env=os.environ | {"PYTHONPATH": str(PROJECT)},
-        cwd=folder,
-    )
+def end_of(process: BaseProcess, seconds: float) -> int | None:
+    """Wait for its end, and return its exit code."""
+    process.join(seconds)
+    return process.exitcode
 
 
 def test_two_jobs_of_two_workers_each_share_a_study_on_postgresql(
     plan: Plan, database: str, tmp_path: Path
 ):
     plan = replace(plan, storage=SecretStr(database))
-    jobs = [start(plan, tmp_path) for _ in range(2)]
-    assert [job.wait(500) for job in jobs] == [0, 0]
-    ended = ended_ones(plan, 40)
-    assert len(newest(plan).get_trials()) == len(runs_of(plan)) == 40
+    with searching(plan, tmp_path) as one, searching(plan, tmp_path) as other:
+        jobs = (one, other)
+        assert [end_of(job, 500) for job in jobs] == [0, 0]
+    ended = ended_ones(plan, N_TRIALS)
+    assert len(newest(plan).get_trials()) == len(runs_of(plan)) == N_TRIALS
     assert {trial.user_attrs[JOB]["pid"] for trial in ended} == {str(job.pid) for job in jobs}
     assert len({trial.user_attrs[WORKER]["pid"] for trial in ended}) >= 4
 
@@ -196,7 +184,7 @@ def n_epochs(plan: Plan) -> int:
     return sum(len(trial.intermediate_values) for trial in trials_of(plan))
 
 
-def kill_a_worker(process: "subprocess.Popen[bytes]", turn: int) -> int:
+def kill_a_worker(process: BaseProcess, turn: int) -> int:
     """Kill one of a search's workers, and return how many were killed."""
     workers = [
         child
@@ -210,23 +198,21 @@ def kill_a_worker(process: "subprocess.Popen[bytes]", turn: int) -> int:
 
 def test_nothing_is_lost_by_killing_workers_and_the_search_itself(plan: Plan, tmp_path: Path):
     plan = replace(plan, config=plan.config.override({"search.trials": 9}))
-    n_killed, process = 0, start(plan, tmp_path)
-    deadline = time.monotonic() + 400
+    n_killed, deadline = 0, time.monotonic() + 400
     # Workers die every few seconds, but for where none gets an epoch further meanwhile.
-    while n_killed < 3 or not any(t.state is TrialState.COMPLETE for t in trials_of(plan)):
-        before = n_epochs(plan)
-        time.sleep(3)
-        while n_epochs(plan) == before:
-            assert time.monotonic() < deadline
-            assert process.poll() is None
-            time.sleep(0.2)
-        n_killed += kill_a_worker(process, n_killed)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    with searching(plan, tmp_path) as process:
+        while n_killed < 2 or not any(t.state is TrialState.COMPLETE for t in trials_of(plan)):
+            before = n_epochs(plan)
+            time.sleep(3)
+            while n_epochs(plan) == before:
+                assert time.monotonic() < deadline
+                assert process.is_alive()
+                time.sleep(0.2)
+            n_killed += kill_a_worker(process, n_killed)
     before = [t for t in newest(plan).get_trials() if t.state is TrialState.COMPLETE]
     best_before = min(trial.values[0] for trial in before)
-    process = start(plan, tmp_path)
-    assert process.wait(400) == 0
+    with searching(plan, tmp_path) as process:
+        assert end_of(process, 400) == 0
     ended = ended_ones(plan, 9)
     kept = {trial.number: trial.values for trial in ended}
     assert all(kept[trial.number] == trial.values for trial in before)
@@ -240,7 +226,7 @@ def test_a_cluster_goes_on_when_a_worker_is_killed(plan: Plan, tmp_path: Path):
     """Features are built and a search ends, both on two workers of which one is killed."""
     tracking.use_tracking_uri(plan.tracking_uri)
     # Of many epochs, so that there is a middle to be killed in.
-    longer = {"search.trials": 6, "training.epochs": 30, "search.pruning": 0}
+    longer = {"search.trials": 4, "training.epochs": 20, "search.pruning": 0}
     plan = replace(plan, config=plan.config.override(longer))
     catalog = pd.read_parquet(plan.catalog)
     with scheduler(tmp_path) as (address, _), worker(tmp_path):
@@ -260,7 +246,7 @@ def test_a_cluster_goes_on_when_a_worker_is_killed(plan: Plan, tmp_path: Path):
             best = search(plan, engine)
             killer.join(10)
             assert second.wait(0) is not None
-    assert best.n_trials == len(ended_ones(plan, 6))
+    assert best.n_trials == len(ended_ones(plan, 4))
     assert TrialState.FAIL in {trial.state for trial in newest(plan).get_trials()}
 
 

@@ -79,15 +79,13 @@ def test_a_refused_set_is_exit_code_3_with_its_offenders(
     assert "quality/report.html" in {file.path for file in report}
 
 
-def start_until_a_trial_trains(place: Place, arguments: list[str], n_epochs: int) -> BaseProcess:
-    """Start the main job and return when its second trial has ended more than so many epochs."""
-    command = place.command("main", arguments)[1:]
-    process = copied.start(command, folder=place.root, env=place.env | ALONE, told=place.root)
+def wait_until_a_trial_trains(place: Place, process: BaseProcess, n_epochs: int) -> None:
+    """Return when the second trial of the main job has ended more than so many epochs."""
     deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
         assert process.is_alive(), "the job ended before it could be killed"
         if len(kept_of(place)) > n_epochs:
-            return process
+            return
         time.sleep(0.2)
     raise AssertionError("no second trial in time")
 
@@ -103,27 +101,29 @@ def kept_of(place: Place) -> list[Line]:
 @pytest.mark.usefixtures("store")
 def test_a_killed_job_goes_on_and_leaves_nothing_running(place: Place):
     # Long enough to be killed twice in the second trial, which is not cut short before.
-    arguments = [*SMALL, "--epochs", "40", "--network", "cnn1d"]
+    arguments = [*SMALL, "--epochs", "24", "--network", "cnn1d"]
     # Of the space the learning rate alone, for graphs that are made fast.
     fixed = dict.fromkeys(f"search.space.{key}" for key in Config().search.space)
     del fixed["search.space.training.learning_rate"]
-    settings = {"search.pruning": 0, "training.patience": 40, "training.members": 1}
-    settings |= UNCHANGED | fixed | {"evaluation.robustness_tracks": 0}
+    settings = {"search.pruning": 0, "training.patience": 24, "training.members": 1}
+    settings |= UNCHANGED | fixed | {"evaluation.robustness_tracks": 0, "data.demo_tracks": 30}
     texts = [f"{key}={json.dumps(value)}" for key, value in settings.items()]
     arguments[arguments.index("--set") + 1] += f" {' '.join(texts)}"
+    command, env = place.command("main", arguments)[1:], place.env | ALONE
     kept: list[Line] = []
     for how, exit_code in ((signal.SIGTERM, 143), (signal.SIGKILL, -9)):
-        process = start_until_a_trial_trains(place, arguments, len(kept))
-        os.kill(process.pid, how)
-        process.join(60)
-        assert process.exitcode == exit_code
+        with copied.started(command, folder=place.root, env=env, told=place.root) as process:
+            wait_until_a_trial_trains(place, process, len(kept))
+            os.kill(process.pid, how)
+            process.join(60)
+            assert process.exitcode == exit_code
         kept = kept_of(place)
         if how == signal.SIGTERM:
             assert "RUNNING" not in statuses(place)
             assert runs_of(place, "trial")[1].info.status == "KILLED"
 
     done = place.pipeline(arguments)
-    assert "features: 0 built, 60 reused" in done.stdout
+    assert "features: 0 built, 30 reused" in done.stdout
     assert "RUNNING" not in statuses(place)
     assert champion_of(place) == 1
     trials = runs_of(place, "trial")
@@ -133,5 +133,5 @@ def test_a_killed_job_goes_on_and_leaves_nothing_running(place: Place):
     assert trials[1].data.params == trials[2].data.params == trials[3].data.params
     told = client(place).get_metric_history(trials[3].info.run_id, "step_ms")
     assert [point.value for point in told[: len(kept)]] == [line["step_ms"] for line in kept]
-    assert [point.step for point in told] == list(range(1, 41))
+    assert [point.step for point in told] == list(range(1, 25))
     assert parent_of(trials[3]) == runs_of(place, "train")[2].info.run_id
